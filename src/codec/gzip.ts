@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { ZStream, zlibInflate, zlibInflateInit2, zlibInflateReset } from "pako";
+import { zlibInflate, zlibInflateInit2, zlibInflateReset, ZStream } from "pako";
 import type { Crc32 } from "../digest/hasher.ts";
 import { FormatError, type LayerproofError } from "../errors.ts";
 import type { CodecEvents, StreamDecoder } from "./events.ts";
@@ -33,7 +33,17 @@ const Z_OK = 0;
 const Z_STREAM_END = 1;
 const Z_BUF_ERROR = -5;
 
-type State = "between" | "header" | "extra-length" | "extra" | "name" | "comment" | "header-crc" | "body" | "trailer" | "zeros";
+type State =
+  | "between"
+  | "header"
+  | "extra-length"
+  | "extra"
+  | "name"
+  | "comment"
+  | "header-crc"
+  | "body"
+  | "trailer"
+  | "zeros";
 
 export class GzipDecoder implements StreamDecoder {
   readonly #events: CodecEvents;
@@ -92,7 +102,9 @@ export class GzipDecoder implements StreamDecoder {
         this.#beginMember(byte);
         break;
       case "zeros":
-        if (byte !== 0) this.#fail("gzip-trailing-data", "bytes other than zeros follow the last gzip member");
+        if (byte !== 0) {
+          this.#fail("gzip-trailing-data", "bytes other than zeros follow the last gzip member");
+        }
         break;
       case "header":
         this.#collect(byte, 10, () => this.#fixedHeader());
@@ -145,8 +157,12 @@ export class GzipDecoder implements StreamDecoder {
 
   #fixedHeader(): void {
     const field = this.#field.subarray(0, 10);
-    if (field[1] !== 0x8b) this.#fail("gzip-trailing-data", "bytes that are no gzip member follow a gzip member");
-    if (field[2] !== 8) this.#fail("gzip-method", `a gzip member uses compression method ${field[2]}, only 8 is defined`);
+    if (field[1] !== 0x8b) {
+      this.#fail("gzip-trailing-data", "bytes that are no gzip member follow a gzip member");
+    }
+    if (field[2] !== 8) {
+      this.#fail("gzip-method", `a gzip member uses compression method ${field[2]}, only 8 is defined`);
+    }
     this.#flags = field[3]!;
     if (this.#flags & RESERVED) this.#fail("gzip-reserved-flags", "a gzip member has reserved flag bits set");
     this.#headerCrc.finish();
@@ -176,7 +192,10 @@ export class GzipDecoder implements StreamDecoder {
     this.#crcHeader(byte);
     if (byte === 0) this.#nextField(this.#state === "name" ? FNAME : FCOMMENT);
     else if (++this.#textLength > MAX_TEXT) {
-      this.#fail("gzip-header-too-long", `the ${this.#state} in a gzip header has no end within ${MAX_TEXT} bytes`);
+      this.#fail(
+        "gzip-header-too-long",
+        `the ${this.#state} in a gzip header has no end within ${MAX_TEXT} bytes`,
+      );
     }
   }
 
@@ -217,7 +236,10 @@ export class GzipDecoder implements StreamDecoder {
       }
       if (status !== Z_OK && status !== Z_BUF_ERROR) {
         this.#inOffset += strm.next_in - at;
-        this.#fail("gzip-corrupt", `the deflate data of a gzip member is corrupt (${strm.msg || `status ${status}`})`);
+        this.#fail(
+          "gzip-corrupt",
+          `the deflate data of a gzip member is corrupt (${strm.msg || `status ${status}`})`,
+        );
       }
       if (strm.avail_in === 0 && strm.avail_out > 0) break;
       if (status === Z_BUF_ERROR && strm.next_out === 0) break;
@@ -235,7 +257,10 @@ export class GzipDecoder implements StreamDecoder {
     const view = new DataView(this.#field.buffer);
     const crc = { expected: view.getUint32(0, true), actual: this.#crc.finish() };
     // ISIZE is the length modulo 2^32, so it can be checked for members of any length but never gives one.
-    const length = { expected: view.getUint32(4, true), actual: (this.#outOffset - this.#memberOut) % 2 ** 32 };
+    const length = {
+      expected: view.getUint32(4, true),
+      actual: (this.#outOffset - this.#memberOut) % 2 ** 32,
+    };
     const wrong = crc.expected !== crc.actual ? crc : length.expected !== length.actual ? length : null;
     this.#members++;
     this.#state = "between";

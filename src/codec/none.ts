@@ -21,6 +21,12 @@ export class NoneDecoder implements StreamDecoder {
 
   end(): void {
     if (this.#offset === 0) return;
-    this.#events.unitEnd({ blobOffset: 0, endOffset: this.#offset, outOffset: 0, outEnd: this.#offset, checksum: "absent" });
+    this.#events.unitEnd({
+      blobOffset: 0,
+      endOffset: this.#offset,
+      outOffset: 0,
+      outEnd: this.#offset,
+      checksum: "absent",
+    });
   }
 }

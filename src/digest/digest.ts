@@ -22,7 +22,10 @@ export function parseDigest(text: unknown, what: string): string {
   if (isDigest(text)) return text;
   const shown = JSON.stringify(String(text).slice(0, 100));
   if (typeof text === "string" && /^(sha384|sha512):[0-9a-f]{96,128}$/.test(text)) {
-    throw new UnsupportedError("digest-algorithm", `Cannot check ${what}: received ${shown}, only sha256 is supported`);
+    throw new UnsupportedError(
+      "digest-algorithm",
+      `Cannot check ${what}: received ${shown}, only sha256 is supported`,
+    );
   }
   throw new UsageError(
     "digest-malformed",

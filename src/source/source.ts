@@ -63,7 +63,10 @@ async function* chunksOf(stream: ReadableStream<Uint8Array>, name: string): Asyn
       yield value;
     }
   } catch (cause) {
-    throw new SourceError("source-read-failed", `Cannot read ${name}: ${messageOf(cause)}`, { source: name, cause });
+    throw new SourceError("source-read-failed", `Cannot read ${name}: ${messageOf(cause)}`, {
+      source: name,
+      cause,
+    });
   } finally {
     await reader.cancel().catch(() => {});
   }

@@ -103,7 +103,9 @@ function prefixOf(block: Uint8Array, format: TarFormat): string {
   if (format === "star") return text(block, 345, 131);
   // GNU keeps times here. Go before 1.8 wrote a prefix into headers that it labelled GNU; they are told by the fact that
   // the times do not parse, and archives like that still lie in registries.
-  const times = [345, 357].every((at) => block[at] === 0 || octal(block, at, 12) !== null || (block[at]! & 0x80) !== 0);
+  const times = [345, 357].every((at) =>
+    block[at] === 0 || octal(block, at, 12) !== null || (block[at]! & 0x80) !== 0
+  );
   if (times) return "";
   const prefix = text(block, 345, 155);
   // deno-lint-ignore no-control-regex -- the whole of ASCII is meant
@@ -142,10 +144,14 @@ function numeric(block: Uint8Array, at: number, length: number, field: string, o
   const value = block[at]! & 0x80 ? base256(block, at, length) : octal(block, at, length);
   if (value !== null && Number.isSafeInteger(value)) return value;
   const reason = value === null ? "is not a number" : "is larger than 2^53 - 1";
-  throw new FormatError("tar-bad-number", `Cannot read tar header at offset ${offset}: its ${field} field ${reason}`, {
-    tarOffset: offset,
-    advice: "The archive is damaged or was written by a broken program.",
-  });
+  throw new FormatError(
+    "tar-bad-number",
+    `Cannot read tar header at offset ${offset}: its ${field} field ${reason}`,
+    {
+      tarOffset: offset,
+      advice: "The archive is damaged or was written by a broken program.",
+    },
+  );
 }
 
 function base256(block: Uint8Array, at: number, length: number): number {

@@ -22,7 +22,12 @@ export interface MergedHeader extends RawHeader {
  * @throws {FormatError} `pax-malformed` when a number or time cannot be read
  */
 export function applyPax(header: RawHeader, pax: PaxRecords | null, offset: number): MergedHeader {
-  const merged: MergedHeader = { ...header, time: { seconds: header.mtime, nanoseconds: 0 }, sparse: null, realSize: null };
+  const merged: MergedHeader = {
+    ...header,
+    time: { seconds: header.mtime, nanoseconds: 0 },
+    sparse: null,
+    realSize: null,
+  };
   if (!pax) return merged;
   for (const [key, value] of pax) {
     if (value.length > 0) applyRecord(merged, key, value, offset);

@@ -47,14 +47,17 @@ export function replacedName(name: string): string {
  * and bytes that are not UTF-8 become `\xNN` (each byte of their UTF-8 form), a backslash becomes `\\`.
  */
 export function escapeName(name: string): string {
-  // deno-lint-ignore no-control-regex -- control characters are exactly what is looked for
-  return name.replace(/[\u0000-\u001f\\\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]/gu, (char) => {
+  return name.replace(UNPRINTABLE, (char) => {
     if (char === "\\") return "\\\\";
     const code = char.codePointAt(0)!;
     const bytes = isRawByte(code) ? [code - 0xdc00] : encoder.encode(char);
     return Array.from(bytes, (byte) => `\\x${byte.toString(16).padStart(2, "0").toUpperCase()}`).join("");
   });
 }
+
+const UNPRINTABLE =
+  // deno-lint-ignore no-control-regex -- control characters are exactly what is looked for
+  /[\u0000-\u001f\\\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]/gu;
 
 function isRawByte(code: number): boolean {
   return code >= 0xdc80 && code <= 0xdcff;

@@ -40,8 +40,9 @@ export function parsePax(bytes: Uint8Array, offset: number): PaxRecords {
     const key = decodeName(bytes.subarray(space + 1, equals));
     const value = bytes.subarray(equals + 1, end - 1);
     checkRecord(key, value, offset);
-    if (key === SPARSE_OFFSET || key === SPARSE_BYTES) sparse.push(sparsePart(key, value, sparse.length, offset));
-    else records.set(key, value);
+    if (key === SPARSE_OFFSET || key === SPARSE_BYTES) {
+      sparse.push(sparsePart(key, value, sparse.length, offset));
+    } else records.set(key, value);
     at = end;
   }
   if (sparse.length > 0) records.set("GNU.sparse.map", new TextEncoder().encode(sparse.join(",")));
@@ -58,7 +59,9 @@ function checkRecord(key: string, value: Uint8Array, offset: number): void {
 function sparsePart(key: string, value: Uint8Array, index: number, offset: number): string {
   const text = latin1(value);
   const wanted = index % 2 === 0 ? SPARSE_OFFSET : SPARSE_BYTES;
-  if (key !== wanted || !/^[0-9]+$/.test(text)) throw malformed("the sparse map's offset and numbytes do not alternate", offset);
+  if (key !== wanted || !/^[0-9]+$/.test(text)) {
+    throw malformed("the sparse map's offset and numbytes do not alternate", offset);
+  }
   return text;
 }
 

@@ -77,7 +77,9 @@ export class TarReader {
   #headerOffset = -1;
 
   /** Payload of a PAX or long-name header, in whole. */
-  #special: { typeflag: string; bytes: Uint8Array; length: number; offset: number; header: RawHeader } | null = null;
+  #special:
+    | { typeflag: string; bytes: Uint8Array; length: number; offset: number; header: RawHeader }
+    | null = null;
   #pax: PaxRecords | null = null;
   #longName: string | null = null;
   #longLink: string | null = null;
@@ -94,6 +96,11 @@ export class TarReader {
 
   get entries(): number {
     return this.#entries;
+  }
+
+  /** Whether the end-of-archive marker has gone by. */
+  get ended(): boolean {
+    return this.#state === "trailer";
   }
 
   /** @throws {FormatError | LimitExceeded}; the reader must not be used afterwards */
@@ -115,10 +122,14 @@ export class TarReader {
       throw this.#truncated("a header");
     }
     if (this.#state === "payload") throw this.#truncated("the data of an entry");
-    if (this.#state === "special" || this.#state === "sparse" || this.#headerOffset >= 0) throw this.#truncated("the headers of an entry");
+    if (this.#state === "special" || this.#state === "sparse" || this.#headerOffset >= 0) {
+      throw this.#truncated("the headers of an entry");
+    }
     // Padding cut off behind the last payload: nothing is lost, and Go reads it as the end.
     if (this.#zeroBlocks === 0 && this.#state !== "trailer") this.#entriesEnd = this.#offset;
-    if (this.#state === "header" && this.#zeroBlocks === 1) this.#trailer(this.#block.subarray(0, this.#blockLength), this.#offset - this.#blockLength);
+    if (this.#state === "header" && this.#zeroBlocks === 1) {
+      this.#trailer(this.#block.subarray(0, this.#blockLength), this.#offset - this.#blockLength);
+    }
     return {
       zeroBlocks: this.#zeroBlocks,
       dataOffset: this.#dataOffset,
@@ -183,10 +194,14 @@ export class TarReader {
       return;
     }
     if (!checksumMatches(block)) {
-      throw new FormatError("tar-bad-checksum", `Cannot read tar header at offset ${offset}: its checksum is wrong`, {
-        tarOffset: offset,
-        advice: "The archive is damaged, or is no tar archive from here on.",
-      });
+      throw new FormatError(
+        "tar-bad-checksum",
+        `Cannot read tar header at offset ${offset}: its checksum is wrong`,
+        {
+          tarOffset: offset,
+          advice: "The archive is damaged, or is no tar archive from here on.",
+        },
+      );
     }
     if (this.#headerOffset < 0) this.#headerOffset = offset;
     const header = parseHeader(block, offset);
@@ -220,7 +235,12 @@ export class TarReader {
       throw new LimitExceeded(
         "tar-header-limit",
         `The extended header at offset ${offset} claims ${size} bytes, the limit is ${this.#limits.pax}`,
-        { tarOffset: offset, expected: `<= ${this.#limits.pax}`, actual: `${size}`, advice: "Raise --limit-pax if you trust the layer." },
+        {
+          tarOffset: offset,
+          expected: `<= ${this.#limits.pax}`,
+          actual: `${size}`,
+          advice: "Raise --limit-pax if you trust the layer.",
+        },
       );
     }
     this.#special = { typeflag: header.typeflag, bytes: new Uint8Array(size), length: 0, offset, header };
@@ -249,7 +269,13 @@ export class TarReader {
     else if (typeflag === "K") this.#longLink = this.#longText(bytes, offset);
     else {
       const pax = parsePax(bytes, offset);
-      this.#emit(this.#entry(applyPax(header, null, offset), "pax-global", { storedSize: 0, pax, payloadOffset: offset }));
+      this.#emit(
+        this.#entry(applyPax(header, null, offset), "pax-global", {
+          storedSize: 0,
+          pax,
+          payloadOffset: offset,
+        }),
+      );
       this.#handler.entryEnd();
     }
   }
@@ -266,9 +292,13 @@ export class TarReader {
     const sparse = this.#sparseHeader!;
     sparse.extents.push(...sparseExtents(block, 0, 21, offset));
     if (sparse.extents.length * 24 > this.#limits.pax) {
-      throw new LimitExceeded("sparse-map-limit", `The sparse map at offset ${offset} is over ${this.#limits.pax} bytes`, {
-        tarOffset: offset,
-      });
+      throw new LimitExceeded(
+        "sparse-map-limit",
+        `The sparse map at offset ${offset} is over ${this.#limits.pax} bytes`,
+        {
+          tarOffset: offset,
+        },
+      );
     }
     if (sparseContinues(block, 504)) return;
     this.#state = "header";
@@ -336,7 +366,11 @@ export class TarReader {
     }
     this.#headerOffset = -1;
     if (entry.kind !== "pax-global") {
-      this.#pax = this.#longName = this.#longLink = this.#sparseHeader = null;
+      this.#pax =
+        this.#longName =
+        this.#longLink =
+        this.#sparseHeader =
+          null;
     }
     this.#handler.entry(entry);
   }
@@ -353,7 +387,11 @@ export class TarReader {
 
   #size(size: number, offset: number): number {
     if (size >= 0) return size;
-    throw new FormatError("tar-bad-number", `Cannot read tar header at offset ${offset}: its size is negative`, { tarOffset: offset });
+    throw new FormatError(
+      "tar-bad-number",
+      `Cannot read tar header at offset ${offset}: its size is negative`,
+      { tarOffset: offset },
+    );
   }
 
   #truncated(where: string): FormatError {
@@ -364,10 +402,14 @@ export class TarReader {
   }
 
   #pathLimit(length: number, offset: number): LimitExceeded {
-    return new LimitExceeded("path-limit", `A path at offset ${offset} has ${length} bytes, the limit is ${this.#limits.path}`, {
-      tarOffset: offset,
-      advice: "Raise --limit-path if you trust the layer.",
-    });
+    return new LimitExceeded(
+      "path-limit",
+      `A path at offset ${offset} has ${length} bytes, the limit is ${this.#limits.path}`,
+      {
+        tarOffset: offset,
+        advice: "Raise --limit-path if you trust the layer.",
+      },
+    );
   }
 }
 

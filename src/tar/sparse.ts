@@ -30,9 +30,14 @@ export function paxSparse(records: PaxRecords, offset: number): PaxSparse | null
   if (!old && version !== "1.0") return null;
   const size = records.get("GNU.sparse.size") ?? records.get("GNU.sparse.realsize");
   const real = size === undefined ? null : paxInteger(size);
-  if (size !== undefined && (real === null || real < 0)) throw malformed("its real size is not a number", offset);
+  if (size !== undefined && (real === null || real < 0)) {
+    throw malformed("its real size is not a number", offset);
+  }
   return {
-    info: { form: old ? "0.x" : "1.0", extents: old ? parsePaxMap(map ?? "", text("numblocks"), offset) : null },
+    info: {
+      form: old ? "0.x" : "1.0",
+      extents: old ? parsePaxMap(map ?? "", text("numblocks"), offset) : null,
+    },
     name: records.get("GNU.sparse.name") ?? null,
     size: real,
   };
@@ -55,7 +60,9 @@ function decimal(text: string, offset: number): number {
 
 function pairs(numbers: readonly number[]): SparseExtent[] {
   const extents: SparseExtent[] = [];
-  for (let i = 0; i + 1 < numbers.length; i += 2) extents.push({ offset: numbers[i]!, length: numbers[i + 1]! });
+  for (let i = 0; i + 1 < numbers.length; i += 2) {
+    extents.push({ offset: numbers[i]!, length: numbers[i + 1]! });
+  }
   return extents;
 }
 
@@ -63,7 +70,9 @@ function pairs(numbers: readonly number[]): SparseExtent[] {
 export function checkExtents(extents: readonly SparseExtent[], size: number, offset: number): void {
   let end = 0;
   for (const extent of extents) {
-    if (extent.offset < end || extent.length < 0) throw malformed("the extents of its map overlap or are out of order", offset);
+    if (extent.offset < end || extent.length < 0) {
+      throw malformed("the extents of its map overlap or are out of order", offset);
+    }
     end = extent.offset + extent.length;
     if (end > size) throw malformed("its map reaches past the end of the file", offset);
   }
@@ -128,7 +137,9 @@ export class SparseExpander {
 
   /** Hands out the last hole. @throws {FormatError} if stored data is missing */
   end(): void {
-    if (this.#map || this.#nextExtent()) throw malformed("it stores less data than its map announces", this.#offset);
+    if (this.#map || this.#nextExtent()) {
+      throw malformed("it stores less data than its map announces", this.#offset);
+    }
     this.#zerosTo(this.#size);
   }
 
@@ -153,9 +164,13 @@ export class SparseExpander {
   #readMap(map: MapReader, bytes: Uint8Array): number {
     const used = map.push(bytes, this.#offset);
     if (map.length > this.#mapLimit) {
-      throw new LimitExceeded("sparse-map-limit", `The sparse map at offset ${this.#offset} is over ${this.#mapLimit} bytes`, {
-        tarOffset: this.#offset,
-      });
+      throw new LimitExceeded(
+        "sparse-map-limit",
+        `The sparse map at offset ${this.#offset} is over ${this.#mapLimit} bytes`,
+        {
+          tarOffset: this.#offset,
+        },
+      );
     }
     if (map.done) {
       this.#extents = pairs(map.numbers);

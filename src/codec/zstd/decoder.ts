@@ -1,0 +1,328 @@
+/**
+ * Streaming Zstandard decoder (RFC 8878), in portable TypeScript and strict.
+ *
+ * @module
+ */
+
+import { FormatError, UsageError } from "../../errors.ts";
+import { Xxh64 } from "../../digest/xxh64.ts";
+import { BlockDecoder } from "./block.ts";
+import { BLOCK_HEADER_SIZE, COMPRESSED_BLOCK, parseBlockHeader, RAW_BLOCK } from "./block_header.ts";
+import { BlockInput } from "./block_input.ts";
+import { FrameContent } from "./content.ts";
+import type { ZstdDecoderOptions, ZstdEvents } from "./events.ts";
+import {
+  badMagic,
+  type FrameHeader,
+  frameHeaderSize,
+  MAX_HEADER_SIZE,
+  parseFrameHeader,
+  SKIPPABLE_MAGIC,
+  startsLikeMagic,
+  ZSTD_MAGIC,
+} from "./frame.ts";
+import { History } from "./history.ts";
+import { MAX_WINDOW_LIMIT } from "./limits.ts";
+
+export type {
+  Xxh64,
+  ZstdChecksum,
+  ZstdDecoderOptions,
+  ZstdEvents,
+  ZstdFrameEnd,
+  ZstdFrameStart,
+  ZstdSkippableStart,
+} from "./events.ts";
+
+const DEFAULT_WINDOW_LIMIT = 2 ** 27;
+
+/** What the next byte belongs to. */
+type State = "header" | "block-header" | "raw" | "rle" | "compressed" | "checksum" | "skippable";
+
+/**
+ * Decodes a stream of Zstandard and skippable frames that is pushed in pieces. The pieces may be cut anywhere: events
+ * and errors do not depend on it, save that the payload of a skippable frame is handed on as it comes.
+ *
+ * Memory is bounded by about two windows, and by what is really decoded: nothing is allocated because a header says so.
+ *
+ * @example
+ * ```ts
+ * const pieces: Uint8Array[] = [];
+ * const decoder = new ZstdDecoder({
+ *   frameStart() {},
+ *   data: (bytes) => pieces.push(bytes.slice()),
+ *   frameEnd(frame) {
+ *     if (typeof frame.checksum === "object") throw new Error("wrong checksum");
+ *   },
+ *   skippableStart() {},
+ *   skippableData() {},
+ *   skippableEnd() {},
+ * });
+ * decoder.push(compressed);
+ * decoder.end();
+ * ```
+ */
+export class ZstdDecoder {
+  readonly #events: ZstdEvents;
+  readonly #windowLimit: number;
+  readonly #block = new BlockDecoder();
+  readonly #input = new BlockInput();
+  readonly #history = new History();
+  readonly #content: FrameContent;
+
+  #state: State = "header";
+  /** Bytes of the header, block header or checksum that is being collected. */
+  readonly #head = new Uint8Array(MAX_HEADER_SIZE);
+  #headFilled = 0;
+  #headNeeded = 4;
+  /** Bytes of block or payload that are still to come. */
+  #bodyLeft = 0;
+  /** Regenerated size of the current raw or RLE block. */
+  #blockSize = 0;
+  #lastBlock = false;
+
+  #frame: FrameHeader | null = null;
+  #frameOffset = 0;
+  #frameOutOffset = 0;
+  #blockOffset = 0;
+  #framesSeen = false;
+
+  #inOffset: number;
+  #outOffset = 0;
+  #ended = false;
+  #failed = false;
+  #failure: unknown = undefined;
+
+  /** @throws UsageError when an option is out of range */
+  constructor(events: ZstdEvents, options: ZstdDecoderOptions = {}) {
+    const { windowLimit = DEFAULT_WINDOW_LIMIT, blobOffset = 0, xxh64 = new Xxh64() } = options;
+    if (!Number.isInteger(windowLimit) || windowLimit < 0 || windowLimit > MAX_WINDOW_LIMIT) {
+      throw new UsageError(
+        "zstd-window-limit-option",
+        `Cannot use ${windowLimit} as window limit: it must be 0 to ${MAX_WINDOW_LIMIT} bytes`,
+      );
+    }
+    this.#events = events;
+    this.#windowLimit = windowLimit;
+    this.#content = new FrameContent(xxh64);
+    this.#inOffset = blobOffset;
+  }
+
+  /** Offset in the blob behind the last byte that was taken in. */
+  get inOffset(): number {
+    return this.#inOffset;
+  }
+
+  /** Uncompressed bytes handed to `data` so far; during such a call, the offset of its first byte. */
+  get outOffset(): number {
+    return this.#outOffset;
+  }
+
+  /**
+   * Takes the next piece of the stream; an empty one is ignored.
+   *
+   * @throws FormatError, LimitExceeded or UnsupportedError with `blobOffset` set to the frame or block that cannot be
+   * decoded; the same error again on any later call
+   */
+  push(bytes: Uint8Array): void {
+    if (this.#failed) throw this.#failure;
+    if (this.#ended) throw new UsageError("zstd-ended", "Cannot push to a Zstandard decoder after its end");
+    try {
+      let at = 0;
+      while (at < bytes.length) at = this.#take(bytes, at);
+    } catch (error) {
+      throw this.#fail(error);
+    }
+  }
+
+  /**
+   * Tells that the stream is complete.
+   *
+   * @throws FormatError when it stops inside a frame or holds none, skippable ones included
+   */
+  end(): void {
+    if (this.#failed) throw this.#failure;
+    const error = this.#endError();
+    if (error !== null) throw this.#fail(error);
+    this.#ended = true;
+  }
+
+  #fail(error: unknown): unknown {
+    this.#failed = true;
+    this.#failure = error;
+    return error;
+  }
+
+  #endError(): FormatError | null {
+    if (this.#state !== "header" || this.#headFilled > 0) {
+      if (
+        this.#state === "header" && this.#headFilled < 4 && !startsLikeMagic(this.#head, this.#headFilled)
+      ) {
+        return badMagic(this.#frameOffset, "does not start with a magic number");
+      }
+      const what = this.#state === "skippable" ? "skippable frame" : "frame";
+      return new FormatError(
+        "zstd-truncated",
+        `Cannot decode Zstandard ${what} at byte ${this.#frameOffset}: the stream ends inside it, at byte ${this.#inOffset}`,
+        { blobOffset: this.#frameOffset },
+      );
+    }
+    if (!this.#framesSeen) {
+      return new FormatError("zstd-truncated", "Cannot decode Zstandard stream: it holds no frame", {
+        blobOffset: this.#inOffset,
+      });
+    }
+    return null;
+  }
+
+  /** Takes bytes from `at` on for the current state, at least one; gives the index of the first byte not taken. */
+  #take(bytes: Uint8Array, at: number): number {
+    if (this.#state === "header" || this.#state === "block-header" || this.#state === "checksum") {
+      if (this.#state === "header" && this.#headFilled === 0) this.#frameOffset = this.#inOffset;
+      while (at < bytes.length && this.#headFilled < this.#headNeeded) {
+        this.#head[this.#headFilled++] = bytes[at++]!;
+        this.#inOffset++;
+      }
+      if (this.#headFilled === this.#headNeeded) this.#headComplete();
+      return at;
+    }
+    const size = Math.min(this.#bodyLeft, bytes.length - at);
+    const piece = bytes.subarray(at, at + size);
+    this.#inOffset += size;
+    this.#bodyLeft -= size;
+    if (this.#state === "skippable") {
+      this.#events.skippableData(piece);
+      if (this.#bodyLeft === 0) this.#endSkippable();
+    } else if (this.#state === "raw") {
+      // Straight to where later matches look for it, even when the block comes in pieces.
+      this.#history.bytes.set(piece, this.#history.position + this.#blockSize - this.#bodyLeft - size);
+      if (this.#bodyLeft === 0) this.#endBlock(this.#blockSize);
+    } else if (this.#state === "rle") {
+      const from = this.#history.position;
+      this.#history.bytes.fill(piece[0]!, from, from + this.#blockSize);
+      this.#endBlock(this.#blockSize);
+    } else {
+      this.#input.append(piece);
+      if (this.#bodyLeft === 0) this.#decodeBlock();
+    }
+    return at + size;
+  }
+
+  #expect(state: "header" | "block-header" | "checksum", size: number): void {
+    this.#state = state;
+    this.#headFilled = 0;
+    this.#headNeeded = size;
+  }
+
+  #headComplete(): void {
+    if (this.#state === "block-header") return this.#startBlock();
+    if (this.#state === "checksum") return this.#endFrame();
+    if (this.#headNeeded === 4) {
+      const magic = uint32(this.#head, 0);
+      if (magic === ZSTD_MAGIC) this.#headNeeded = 5;
+      else if (magic - (magic & 15) === SKIPPABLE_MAGIC) this.#headNeeded = 8;
+      else throw badMagic(this.#frameOffset, `starts with 0x${magic.toString(16).padStart(8, "0")}`);
+    } else if (uint32(this.#head, 0) !== ZSTD_MAGIC) {
+      this.#startSkippable();
+    } else if (this.#headNeeded === 5) {
+      this.#headNeeded = frameHeaderSize(this.#head[4]!);
+    } else {
+      this.#startFrame();
+    }
+  }
+
+  #startSkippable(): void {
+    this.#framesSeen = true;
+    const length = uint32(this.#head, 4);
+    this.#state = "skippable";
+    this.#bodyLeft = length;
+    this.#events.skippableStart({ blobOffset: this.#frameOffset, length, variant: this.#head[0]! & 15 });
+    if (length === 0) this.#endSkippable();
+  }
+
+  #endSkippable(): void {
+    this.#expect("header", 4);
+    this.#events.skippableEnd();
+  }
+
+  #startFrame(): void {
+    const frame = parseFrameHeader(this.#head, this.#frameOffset, this.#windowLimit);
+    this.#frame = frame;
+    this.#framesSeen = true;
+    this.#frameOutOffset = this.#outOffset;
+    this.#history.resetFrame(frame.windowSize);
+    this.#block.resetFrame();
+    this.#content.reset(frame, this.#frameOffset);
+    this.#expectBlock();
+    this.#events.frameStart({
+      blobOffset: this.#frameOffset,
+      outOffset: this.#outOffset,
+      windowSize: frame.windowSize,
+      contentSize: frame.contentSize,
+      hasChecksum: frame.hasChecksum,
+    });
+  }
+
+  #expectBlock(): void {
+    this.#blockOffset = this.#inOffset;
+    this.#expect("block-header", BLOCK_HEADER_SIZE);
+  }
+
+  #startBlock(): void {
+    const blobOffset = this.#blockOffset;
+    const { type, size, last } = parseBlockHeader(this.#head, blobOffset, this.#frame!.blockMax);
+    this.#lastBlock = last;
+    if (type === COMPRESSED_BLOCK) {
+      this.#input.reset(blobOffset);
+      this.#state = "compressed";
+      this.#bodyLeft = size;
+      if (size === 0) this.#decodeBlock();
+      return;
+    }
+    this.#content.admit(size, blobOffset);
+    this.#history.reserve(size, blobOffset);
+    this.#blockSize = size;
+    this.#state = type === RAW_BLOCK ? "raw" : "rle";
+    this.#bodyLeft = type === RAW_BLOCK ? size : 1;
+    if (this.#bodyLeft === 0) this.#endBlock(0);
+  }
+
+  #decodeBlock(): void {
+    const { blockMax, windowSize } = this.#frame!;
+    const size = this.#block.decode(this.#input, this.#history, blockMax, windowSize);
+    this.#content.admit(size, this.#blockOffset);
+    this.#endBlock(size);
+  }
+
+  /** Hands out the `size` bytes that lie at the position of the history. */
+  #endBlock(size: number): void {
+    const history = this.#history;
+    const frame = this.#frame!;
+    if (size > 0) {
+      const bytes = history.bytes.subarray(history.position, history.position + size);
+      history.position += size;
+      this.#content.add(bytes);
+      this.#events.data(bytes);
+      this.#outOffset += size;
+    }
+    if (!this.#lastBlock) return this.#expectBlock();
+    this.#content.close();
+    if (frame.hasChecksum) this.#expect("checksum", 4);
+    else this.#endFrame();
+  }
+
+  #endFrame(): void {
+    this.#expect("header", 4);
+    this.#events.frameEnd({
+      blobOffset: this.#frameOffset,
+      endOffset: this.#inOffset,
+      outOffset: this.#frameOutOffset,
+      outEnd: this.#outOffset,
+      checksum: this.#frame!.hasChecksum ? this.#content.compareChecksum(uint32(this.#head, 0)) : "absent",
+    });
+  }
+}
+
+function uint32(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
+}

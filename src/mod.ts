@@ -1,0 +1,45 @@
+/**
+ * layerproof: proves what a container layer is.
+ *
+ * This entry point uses Web APIs only; `layerproof/node` adds files and the platform's hashes.
+ *
+ * @module
+ */
+export { verifyLayer } from "./verify/verify.ts";
+export {
+  DEFAULT_LIMITS,
+  type Descriptor,
+  type Expectations,
+  type Expected,
+  type Limits,
+  type Progress,
+  type ReportedEntry,
+  type VerifyOptions,
+} from "./verify/options.ts";
+export type {
+  Claim,
+  ClaimName,
+  ClaimStatus,
+  Finding,
+  LayerFormat,
+  LayerReport,
+  ReportError,
+  Result,
+  Severity,
+} from "./verify/report.ts";
+export { blobSource, type LayerSource, memorySource, streamSource } from "./source/source.ts";
+export { type Crc32, type HashBackend, type Hasher, portableHashes } from "./digest/hasher.ts";
+export { isDigest, parseDigest } from "./digest/digest.ts";
+export type { EntryKind, SparseExtent, SparseInfo, TarEntry, TarFormat, Timestamp } from "./tar/entry.ts";
+export { encodeName, escapeName } from "./tar/names.ts";
+export {
+  DigestMismatch,
+  type ErrorDetails,
+  FormatError,
+  LayerproofError,
+  LimitExceeded,
+  type Place,
+  SourceError,
+  UnsupportedError,
+  UsageError,
+} from "./errors.ts";

@@ -1,0 +1,201 @@
+/**
+ * Catches, while the blob streams by, what may turn out to be its TOC, tar-split and footer.
+ *
+ * From a pipe the TOC's bytes are kept (bounded); from a seekable source only their digest, which proves that the TOC
+ * read beforehand is the one in the bytes that were hashed.
+ *
+ * @module
+ */
+import type { SkippableStart, UnitStart } from "../codec/events.ts";
+import type { Hasher } from "../digest/hasher.ts";
+import { type TarLimits, TarReader } from "../tar/reader.ts";
+import { type EstargzFooter, parseEstargzExtra } from "../toc/footer-estargz.ts";
+
+/** The entry that holds an eStargz TOC. */
+export const TOC_NAME = "stargz.index.json";
+
+/** A skippable frame behind the last data frame. `offset` is of its payload in the blob. */
+export interface CapturedFrame {
+  readonly offset: number;
+  readonly length: number;
+  readonly digest: string;
+  /** null if too long to keep, or not wanted */
+  readonly bytes: Uint8Array | null;
+}
+
+/** TOC, tar-split, footer, and one that a later writer might add. */
+const TRAILING_FRAMES = 4;
+/** A footer is read from the frame itself, so it is always kept. */
+const ALWAYS_KEPT = 64;
+
+export class TrailingFrames {
+  readonly #sha256: Hasher;
+  readonly #keep: number;
+  #frames: CapturedFrame[] = [];
+  #current: { offset: number; length: number; bytes: Uint8Array | null; filled: number } | null = null;
+
+  /** @param keep most bytes to keep of all frames together (0 to keep footers only) */
+  constructor(sha256: Hasher, keep: number) {
+    this.#sha256 = sha256;
+    this.#keep = keep;
+  }
+
+  get frames(): readonly CapturedFrame[] {
+    return this.#frames;
+  }
+
+  /** A data frame begins: what came before was no trailer. */
+  unitStart(): void {
+    if (this.#frames.length > 0) this.#frames = [];
+  }
+
+  skippableStart({ blobOffset, length }: SkippableStart): void {
+    const held = this.#frames.reduce((sum, frame) => sum + (frame.bytes?.length ?? 0), 0);
+    const keep = length <= ALWAYS_KEPT || held + length <= this.#keep;
+    // Grown as bytes come: the length is the blob's word.
+    this.#current = {
+      offset: blobOffset + 8,
+      length,
+      bytes: keep ? new Uint8Array(Math.min(length, 1 << 20)) : null,
+      filled: 0,
+    };
+  }
+
+  skippableData(bytes: Uint8Array): void {
+    const current = this.#current!;
+    this.#sha256.update(bytes);
+    if (!current.bytes) return;
+    current.bytes = grown(current.bytes, current.filled, bytes.length);
+    current.bytes.set(bytes, current.filled);
+    current.filled += bytes.length;
+  }
+
+  skippableEnd(): void {
+    const { offset, length, bytes } = this.#current!;
+    this.#current = null;
+    this.#frames.push({
+      offset,
+      length,
+      digest: `sha256:${this.#sha256.finish()}`,
+      bytes: bytes && bytes.subarray(0, length),
+    });
+    if (this.#frames.length > TRAILING_FRAMES) this.#frames.shift();
+  }
+}
+
+/**
+ * The last entry called `stargz.index.json`, and the footer in the last member.
+ *
+ * Lossless eStargz keeps the source archive whole, end marker included, and puts the TOC's entry behind it, where no tar
+ * reader looks: members that begin there are read as little archives of their own.
+ */
+export class EstargzTail {
+  readonly #sha256: Hasher;
+  readonly #keep: number;
+  readonly #limits: TarLimits;
+  #behindEnd: TarReader | null = null;
+  #entry: {
+    unitOffset: number;
+    outOffset: number;
+    size: number;
+    bytes: Uint8Array | null;
+    filled: number;
+    digest: string;
+  } | null = null;
+  #footer: { footer: EstargzFooter; blobOffset: number } | null = null;
+  #open = false;
+
+  constructor(sha256: Hasher, keep: number, limits: TarLimits) {
+    this.#sha256 = sha256;
+    this.#keep = keep;
+    this.#limits = limits;
+  }
+
+  /** The footer, if the last member has one. */
+  get footer(): EstargzFooter | null {
+    return this.#footer?.footer ?? null;
+  }
+
+  /** Whether the footer points at the entry, and the entry's member begins at this offset in the tar stream. */
+  isTocAt(outOffset: number): boolean {
+    const footer = this.footer;
+    const pointed = footer !== null && footer.kind !== "external" &&
+      footer.tocOffset === this.#entry?.unitOffset;
+    return pointed && this.#entry!.outOffset === outOffset;
+  }
+
+  get entry(): {
+    readonly unitOffset: number;
+    readonly digest: string;
+    readonly size: number;
+    readonly bytes: Uint8Array | null;
+  } | null {
+    const entry = this.#entry;
+    return entry && { ...entry, bytes: entry.bytes && entry.bytes.subarray(0, entry.filled) };
+  }
+
+  /** @param ended whether the archive's end marker has gone by */
+  unitStart(unit: UnitStart, ended: boolean): void {
+    this.#behindEnd = ended ? this.#reader(unit) : null;
+    const footer = unit.extra ? parseEstargzExtra(unit.extra) : null;
+    this.#footer = footer && { footer, blobOffset: unit.blobOffset };
+  }
+
+  /** Takes the output of members that begin behind the end marker. */
+  data(bytes: Uint8Array): void {
+    try {
+      this.#behindEnd?.push(bytes);
+    } catch {
+      // Whatever it is, it is no TOC; that there are bytes behind the end is told elsewhere.
+      this.#behindEnd = null;
+      this.entryEnd();
+    }
+  }
+
+  #reader(unit: UnitStart): TarReader {
+    return new TarReader({
+      entry: (entry) => {
+        if (entry.name === TOC_NAME && entry.kind === "file") this.entryStart(unit, entry.storedSize);
+      },
+      payload: (bytes) => this.payload(bytes),
+      entryEnd: () => this.entryEnd(),
+    }, this.#limits);
+  }
+
+  entryStart({ blobOffset, outOffset }: UnitStart, size: number): void {
+    const keep = size <= this.#keep;
+    this.#entry = {
+      unitOffset: blobOffset,
+      outOffset,
+      size,
+      bytes: keep ? new Uint8Array(Math.min(size, 1 << 20)) : null,
+      filled: 0,
+      digest: "",
+    };
+    this.#open = true;
+  }
+
+  payload(bytes: Uint8Array): void {
+    if (!this.#open) return;
+    const entry = this.#entry!;
+    this.#sha256.update(bytes);
+    if (!entry.bytes) return;
+    entry.bytes = grown(entry.bytes, entry.filled, bytes.length);
+    entry.bytes.set(bytes, entry.filled);
+    entry.filled += bytes.length;
+  }
+
+  entryEnd(): void {
+    if (!this.#open) return;
+    this.#entry!.digest = `sha256:${this.#sha256.finish()}`;
+    this.#open = false;
+  }
+}
+
+/** A buffer with room for `more` bytes behind `filled`, doubled where the old one has none. */
+function grown(buffer: Uint8Array, filled: number, more: number): Uint8Array {
+  if (filled + more <= buffer.length) return buffer;
+  const larger = new Uint8Array(Math.max(2 * buffer.length, filled + more));
+  larger.set(buffer.subarray(0, filled));
+  return larger;
+}

@@ -1,0 +1,397 @@
+/**
+ * The one pass over a layer: every byte is hashed, decompressed, cut into entries and hashed again, once.
+ *
+ * A failure of one stage stops the stages behind it only: a blob that does not decompress still gets its digest, a tar
+ * that does not parse its diffID.
+ *
+ * @module
+ */
+import { type Container, DETECT_BYTES, detectContainer } from "../codec/detect.ts";
+import type { CodecEvents, SkippableStart, StreamDecoder, UnitEnd, UnitStart } from "../codec/events.ts";
+import { GzipDecoder } from "../codec/gzip.ts";
+import { NoneDecoder } from "../codec/none.ts";
+import { zstdStream } from "../codec/zstd-stream.ts";
+import type { Crc32, HashBackend, Hasher } from "../digest/hasher.ts";
+import { FormatError, LayerproofError, LimitExceeded, UnsupportedError } from "../errors.ts";
+import type { TarEntry } from "../tar/entry.ts";
+import { canonicalPath } from "../tar/paths.ts";
+import { type TarEnd, type TarHandler, TarReader } from "../tar/reader.ts";
+import { SparseExpander } from "../tar/sparse.ts";
+import { EstargzTail, TOC_NAME, TrailingFrames } from "./capture.ts";
+import type { Findings } from "./findings.ts";
+import type { Limits, ReportedEntry } from "./options.ts";
+import { PayloadHasher } from "./payload.ts";
+import { TocCheck } from "./toc-check.ts";
+import { TreeChecker } from "./tree.ts";
+
+/** Expanded content of sparse members is hashed for `onEntry` up to this size: a map can claim exabytes of holes. */
+const MAX_EXPANDED = 2 ** 36;
+/** The ratio is not looked at before this much has come out: small files of zeros compress a thousandfold. */
+const RATIO_FROM = 64 * 2 ** 20;
+
+export interface PassOptions {
+  readonly limits: Limits;
+  readonly hashes: HashBackend;
+  readonly findings: Findings;
+  /** The source is a pipe: its TOC comes last, and its bytes are to be kept. */
+  readonly pipe: boolean;
+  readonly onEntry?: ((entry: ReportedEntry) => void) | undefined;
+}
+
+/** Units of the compressed stream, and their own checksums. */
+export interface UnitTally {
+  total: number;
+  withChecksum: number;
+  mismatched: number;
+  first: { where: string; expected: string; actual: string } | null;
+}
+
+/** What the bytes themselves say when they have all gone by. */
+export interface PassResult {
+  readonly container: Container;
+  readonly size: number;
+  readonly digest: string;
+  /** null where the blob could not be decompressed to its end */
+  readonly diffID: string | null;
+  readonly uncompressedSize: number | null;
+  readonly codecError: LayerproofError | null;
+  readonly tarError: LayerproofError | null;
+  readonly tarEnd: TarEnd | null;
+  readonly entries: number;
+  readonly flavours: ReadonlySet<string>;
+  readonly units: UnitTally;
+}
+
+export class LayerPass implements CodecEvents, TarHandler {
+  readonly check: TocCheck;
+  readonly trailing: TrailingFrames;
+  readonly estargz: EstargzTail;
+
+  readonly #options: PassOptions;
+  readonly #blobHash: Hasher;
+  readonly #diffHash: Hasher;
+  readonly #entryHash: Hasher;
+  readonly #crcs: readonly [Crc32, Crc32];
+  readonly #payload: PayloadHasher;
+  readonly #tree: TreeChecker;
+  readonly #tar: TarReader;
+  readonly #flavours = new Set<string>();
+  readonly #units: UnitTally = { total: 0, withChecksum: 0, mismatched: 0, first: null };
+
+  #head: Uint8Array | null = new Uint8Array(0);
+  #container: Container = "empty";
+  #decoder: StreamDecoder | null = null;
+  #size = 0;
+  #outSize = 0;
+  #codecError: LayerproofError | null = null;
+  #tarError: LayerproofError | null = null;
+  #unit: UnitStart = { blobOffset: 0, outOffset: 0 };
+  #entry: TarEntry | null = null;
+  #entryUnit = 0;
+  #payloadPosition = 0;
+  #expander: SparseExpander | null = null;
+
+  private constructor(options: PassOptions, hashers: readonly Hasher[], crcs: readonly [Crc32, Crc32]) {
+    const [blob, diff, piece, whole, tail, entry] = hashers as [
+      Hasher,
+      Hasher,
+      Hasher,
+      Hasher,
+      Hasher,
+      Hasher,
+    ];
+    this.#options = options;
+    this.#blobHash = blob;
+    this.#diffHash = diff;
+    this.#entryHash = entry;
+    this.#crcs = crcs;
+    this.#payload = new PayloadHasher(piece, whole);
+    this.#tree = new TreeChecker(options.findings);
+    this.#tar = new TarReader(this, options.limits);
+    const keep = options.pipe ? options.limits.toc : 0;
+    this.check = new TocCheck(options.findings, piece, options.pipe);
+    this.trailing = new TrailingFrames(tail, keep);
+    this.estargz = new EstargzTail(tail, keep, options.limits);
+  }
+
+  static async create(options: PassOptions): Promise<LayerPass> {
+    const hashers = await Promise.all(Array.from({ length: 6 }, () => options.hashes.sha256()));
+    return new LayerPass(options, hashers, [await options.hashes.crc32(), await options.hashes.crc32()]);
+  }
+
+  push(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    this.#blobHash.update(bytes);
+    this.#size += bytes.length;
+    if (this.#head) bytes = this.#detect(bytes);
+    if (bytes.length > 0) this.#decode((decoder) => decoder.push(bytes));
+  }
+
+  /** Ends the pass; the TOC's other direction and claims are the caller's. */
+  end(): PassResult {
+    if (this.#head) this.#start(this.#head);
+    this.#decode((decoder) => decoder.end());
+    let tarEnd: TarEnd | null = null;
+    if (!this.#codecError && !this.#tarError) this.#read(() => tarEnd = this.#tar.end());
+    if (tarEnd) {
+      this.#tree.end();
+      this.#reportEnd(tarEnd);
+    }
+    const whole = this.#codecError === null;
+    return {
+      container: this.#container,
+      size: this.#size,
+      digest: `sha256:${this.#blobHash.finish()}`,
+      diffID: whole ? `sha256:${this.#diffHash.finish()}` : null,
+      uncompressedSize: whole ? this.#outSize : null,
+      codecError: this.#codecError,
+      tarError: this.#tarError,
+      tarEnd,
+      entries: this.#tar.entries,
+      flavours: this.#flavours,
+      units: this.#units,
+    };
+  }
+
+  /** Gathers the first block, then starts the decoder; returns what is left to be pushed. */
+  #detect(bytes: Uint8Array): Uint8Array {
+    const head = new Uint8Array(this.#head!.length + bytes.length);
+    head.set(this.#head!);
+    head.set(bytes, this.#head!.length);
+    if (head.length < DETECT_BYTES) {
+      this.#head = head;
+      return new Uint8Array(0);
+    }
+    this.#start(head);
+    return new Uint8Array(0);
+  }
+
+  #start(head: Uint8Array): void {
+    this.#head = null;
+    this.#container = detectContainer(head);
+    switch (this.#container) {
+      case "gzip":
+        this.#decoder = new GzipDecoder(this, ...this.#crcs);
+        break;
+      case "zstd":
+        this.#decoder = zstdStream(this, this.#options.limits.zstdWindow);
+        break;
+      case "tar":
+      case "empty":
+        this.#decoder = new NoneDecoder(this);
+        break;
+      case "bzip2":
+      case "xz":
+        this.#codecError = new UnsupportedError(
+          "compression-not-supported",
+          `The layer is compressed with ${this.#container}, which is not supported`,
+          {
+            advice: "Registries and podman's export refuse it too: recompress the layer with gzip or zstd.",
+          },
+        );
+        break;
+      case "unknown":
+        this.#codecError = new FormatError("not-a-layer", "The bytes are no tar, gzip or zstd stream", {
+          blobOffset: 0,
+          advice: "Give a layer blob, an OCI layout as oci:DIR, or - for standard input.",
+        });
+    }
+    if (head.length > 0) this.#decode((decoder) => decoder.push(head));
+  }
+
+  #decode(step: (decoder: StreamDecoder) => void): void {
+    if (this.#codecError || !this.#decoder) return;
+    try {
+      step(this.#decoder);
+    } catch (error) {
+      if (!(error instanceof LayerproofError)) throw error;
+      this.#codecError = error;
+    }
+  }
+
+  #read(step: () => void): void {
+    if (this.#tarError) return;
+    try {
+      step();
+    } catch (error) {
+      if (!(error instanceof LayerproofError)) throw error;
+      this.#tarError = error;
+    }
+  }
+
+  // Codec events
+
+  unitStart(unit: UnitStart): void {
+    this.#unit = unit;
+    this.#payload.unitStart();
+    if (this.#container === "zstd") this.trailing.unitStart();
+    else if (this.#container === "gzip") this.estargz.unitStart(unit, this.#tar.ended);
+  }
+
+  data(bytes: Uint8Array): void {
+    this.#diffHash.update(bytes);
+    this.#outSize += bytes.length;
+    this.#checkOutput();
+    this.#read(() => this.#tar.push(bytes));
+    if (this.#container === "gzip") this.estargz.data(bytes);
+  }
+
+  unitEnd(unit: UnitEnd): void {
+    this.#units.total++;
+    if (unit.checksum === "absent") return;
+    this.#units.withChecksum++;
+    if (unit.checksum === "ok") return;
+    this.#units.mismatched++;
+    const [expected, actual] = [unit.checksum.expected, unit.checksum.actual].map((sum) =>
+      `0x${sum.toString(16).padStart(8, "0")}`
+    );
+    const where = `bytes ${unit.blobOffset} to ${unit.endOffset} of the blob`;
+    this.#units.first ??= { where, expected: expected!, actual: actual! };
+    const what = this.#container === "gzip"
+      ? "the CRC-32 or length of a gzip member"
+      : "the checksum of a zstd frame";
+    this.#options.findings.add(
+      "checksum-mismatch",
+      "error",
+      `${what} is ${actual}, it says ${expected}`,
+      null,
+      unit.blobOffset,
+    );
+  }
+
+  skippableStart(frame: SkippableStart): void {
+    this.trailing.skippableStart(frame);
+  }
+
+  skippableData(bytes: Uint8Array): void {
+    this.trailing.skippableData(bytes);
+  }
+
+  skippableEnd(): void {
+    this.trailing.skippableEnd();
+  }
+
+  zeroPadding(blobOffset: number): void {
+    this.#options.findings.add(
+      "gzip-zero-padding",
+      "info",
+      "zero bytes follow the last gzip member",
+      null,
+      blobOffset,
+    );
+  }
+
+  #checkOutput(): void {
+    const { total, ratio } = this.#options.limits;
+    if (total !== null && this.#outSize > total) {
+      throw new LimitExceeded("total-limit", `The layer has more than ${total} bytes uncompressed`, {
+        advice: "Raise --limit-total if you trust the layer.",
+      });
+    }
+    if (ratio !== null && this.#outSize > RATIO_FROM && this.#outSize > ratio * this.#size) {
+      throw new LimitExceeded("ratio-limit", `The layer decompresses to more than ${ratio} times its size`, {
+        advice: "Raise --limit-ratio if you trust the layer.",
+      });
+    }
+  }
+
+  // Tar events
+
+  entry(entry: TarEntry): void {
+    this.#flavours.add(entry.format);
+    this.#tree.entry(entry);
+    this.#entry = entry;
+    this.#entryUnit = this.#unit.blobOffset;
+    this.#payloadPosition = entry.payloadOffset;
+    const { cuts, whole } = this.#mayHaveToc() ? this.check.plan(entry, this.#entryUnit) : NO_PLAN;
+    this.#payload.begin(cuts, whole);
+    if (this.#container === "gzip" && entry.kind === "file" && canonicalPath(entry.name).path === TOC_NAME) {
+      this.estargz.entryStart(this.#unit, entry.storedSize);
+    }
+    this.#expander = this.#expanderFor(entry);
+  }
+
+  payload(bytes: Uint8Array): void {
+    this.#payload.update(bytes, this.#unit, this.#payloadPosition);
+    this.#payloadPosition += bytes.length;
+    this.estargz.payload(bytes);
+    if (this.#expander) this.#expander.push(bytes);
+    else if (this.#options.onEntry) this.#entryHash.update(bytes);
+  }
+
+  entryEnd(): void {
+    const entry = this.#entry!;
+    this.#entry = null;
+    this.#expander?.end();
+    this.estargz.entryEnd();
+    if (this.#mayHaveToc()) {
+      this.check.add({ entry, hashed: this.#payload.end(), unitOffset: this.#entryUnit });
+    }
+    const { onEntry } = this.#options;
+    if (!onEntry) return;
+    const sha256 = this.#entryHash.finish();
+    const hashed = entry.kind === "file" && (!entry.sparse || entry.size <= MAX_EXPANDED);
+    onEntry({ ...entry, sha256: hashed ? sha256 : null });
+  }
+
+  #mayHaveToc(): boolean {
+    return this.#container === "gzip" || this.#container === "zstd";
+  }
+
+  #expanderFor(entry: TarEntry): SparseExpander | null {
+    if (!entry.sparse || !this.#options.onEntry || entry.size > MAX_EXPANDED) return null;
+    const sink = (bytes: Uint8Array) => this.#entryHash.update(bytes);
+    return new SparseExpander(entry.sparse, entry.size, {
+      sink,
+      offset: entry.headerOffset,
+      mapLimit: this.#options.limits.pax,
+    });
+  }
+
+  #reportEnd(end: TarEnd): void {
+    const { findings } = this.#options;
+    const at = end.entriesEnd;
+    if (end.zeroBlocks === 0) {
+      findings.add(
+        "tar-no-end",
+        "warning",
+        "the two zero blocks at the end of the archive are missing",
+        null,
+        at,
+      );
+    } else if (end.zeroBlocks === 1) {
+      findings.add(
+        "tar-lone-zero-block",
+        "warning",
+        "only one zero block ends the archive: Go refuses more data behind it",
+        null,
+        at,
+      );
+    }
+    const dataOffset = end.dataOffset !== null && this.estargz.isTocAt(end.dataOffset)
+      ? null
+      : end.dataOffset;
+    if (dataOffset !== null) {
+      const what =
+        "bytes other than zeros follow the end of the archive: no reader extracts them, and podman's partial pulls fail";
+      findings.add("data-after-end", "warning", what, null, dataOffset);
+    } else if (end.dataOffset === null && end.trailerLength > recordPadding(at)) {
+      findings.add(
+        "tar-extra-end",
+        "info",
+        `${end.trailerLength} zero bytes end the archive, ${recordPadding(at)} at most are usual`,
+        null,
+        at,
+      );
+    }
+  }
+}
+
+const NO_PLAN = { cuts: "none", whole: false } as const;
+/** Archives are padded to records of 20 blocks (POSIX.1-2024 "pax", -b). */
+const RECORD = 10240;
+
+/** Zero bytes that an archive with entries up to `end` has when it is padded to whole records. */
+function recordPadding(end: number): number {
+  return Math.ceil((end + 1024) / RECORD) * RECORD - end;
+}

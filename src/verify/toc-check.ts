@@ -1,0 +1,290 @@
+/**
+ * The tar stream against the TOC: every entry in both directions, every chunk, every file.
+ *
+ * With the TOC known beforehand entries are compared as they come. For a pipe they are remembered (attributes and
+ * digests, no content) and compared at the end.
+ *
+ * @module
+ */
+import type { Hasher } from "../digest/hasher.ts";
+import type { TarEntry } from "../tar/entry.ts";
+import { replacedName } from "../tar/names.ts";
+import { canonicalPath } from "../tar/paths.ts";
+import type { TocChunk, TocFile } from "../toc/model.ts";
+import { TOC_NAME } from "./capture.ts";
+import { compareAttributes } from "./compare.ts";
+import type { Findings } from "./findings.ts";
+import { type Cuts, type HashedPayload, NOTHING_HASHED, type Segment } from "./payload.ts";
+import type { TocFacts } from "./toc-facts.ts";
+
+/** One entry of the stream with what its content hashed to. */
+export interface EntryRecord {
+  readonly entry: TarEntry;
+  readonly hashed: HashedPayload;
+  /** Offset in the blob of the member or frame that held the entry's header. */
+  readonly unitOffset: number;
+}
+
+/** How one kind of thing compared. */
+export interface Tally {
+  total: number;
+  matched: number;
+  mismatched: number;
+  /** For the claim: the first contradiction. */
+  first: { where: string; expected: string; actual: string } | null;
+}
+
+const newTally = (): Tally => ({ total: 0, matched: 0, mismatched: 0, first: null });
+
+const EMPTY = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+const ZEROS = new Uint8Array(64 * 1024);
+
+export class TocCheck {
+  readonly chunks = newTally();
+  readonly files = newTally();
+  readonly positions = newTally();
+  /** Entries and attributes; `mismatched` counts differences. */
+  readonly entries = newTally();
+
+  readonly #findings: Findings;
+  readonly #sha256: Hasher;
+  readonly #zeros = new Map<number, string>();
+  #facts: TocFacts | null = null;
+  #byPath = new Map<string, TocFile[]>();
+  #expected = new Map<TarEntry, TocFile | null>();
+  #remembered: EntryRecord[] | null;
+
+  /**
+   * @param sha256 used between payloads only, to hash runs of zeros
+   * @param remember whether a TOC may come behind the entries
+   */
+  constructor(findings: Findings, sha256: Hasher, remember: boolean) {
+    this.#findings = findings;
+    this.#sha256 = sha256;
+    this.#remembered = remember ? [] : null;
+  }
+
+  /** Sets the TOC, and compares what was remembered. */
+  load(facts: TocFacts): void {
+    this.#facts = facts;
+    for (const file of facts.toc?.files ?? []) {
+      const { path } = canonicalPath(file.name);
+      const before = this.#byPath.get(path);
+      if (!before) this.#byPath.set(path, [file]);
+      else before.push(file);
+    }
+    this.#reportDuplicates();
+    const remembered = facts.toc ? this.#remembered : null;
+    this.#remembered = null;
+    for (const record of remembered ?? []) this.#compare(record, this.#take(record.entry, record.unitOffset));
+  }
+
+  /** Which pieces of an entry's content to hash, and whether the whole is needed. */
+  plan(entry: TarEntry, unitOffset: number): { cuts: Cuts; whole: boolean } {
+    if (this.#remembered) return { cuts: "units", whole: entry.storedSize > 0 };
+    if (!this.#facts?.toc) return { cuts: "none", whole: false };
+    const file = this.#take(entry, unitOffset);
+    this.#expected.set(entry, file);
+    if (!file || file.chunks.length === 0) {
+      return { cuts: "none", whole: entry.storedSize > 0 && file?.digest != null };
+    }
+    return {
+      cuts: { ends: file.chunks.map((chunk) => chunk.chunkOffset + chunk.length) },
+      whole: file.digest !== null,
+    };
+  }
+
+  /** Takes an entry whose content has gone by. */
+  add(record: EntryRecord): void {
+    if (this.#remembered) this.#remembered.push(withoutPax(record));
+    else if (this.#facts?.toc) {
+      const file = this.#expected.get(record.entry) ?? null;
+      this.#expected.delete(record.entry);
+      this.#compare(record, file);
+    }
+  }
+
+  /** Reports files of the TOC that the stream does not have. */
+  end(): void {
+    this.#remembered = null;
+    for (const [path, files] of this.#byPath) {
+      for (const file of files) {
+        // A TOC may describe the root although the archive does not.
+        if (path === "" && file.kind === "dir") continue;
+        this.#differs(
+          "toc-extra-entry",
+          file.name,
+          null,
+          "the TOC has an entry that the tar stream does not have",
+          "absent",
+          file.kind,
+        );
+      }
+    }
+  }
+
+  #reportDuplicates(): void {
+    for (const files of this.#byPath.values()) {
+      if (files.length < 2 || files.every((file) => file.kind === "dir" && file.mode === files[0]!.mode)) {
+        continue;
+      }
+      this.#findings.add(
+        "toc-duplicate-entry",
+        "error",
+        `the TOC has ${files.length} entries for this path: readers refuse it`,
+        files[0]!.name,
+      );
+    }
+  }
+
+  /** The TOC's next file of that name; null if there is none. The TOC's own entry is not part of it. */
+  #take(entry: TarEntry, unitOffset: number): TocFile | null {
+    const { path } = canonicalPath(replacedName(entry.name));
+    const files = this.#byPath.get(path);
+    const file = files?.shift() ?? null;
+    if (files?.length === 0) this.#byPath.delete(path);
+    if (!file && this.#isToc(path, unitOffset)) return OWN_ENTRY;
+    return file;
+  }
+
+  #isToc(path: string, unitOffset: number): boolean {
+    return path === TOC_NAME && this.#facts?.family === "estargz" && this.#facts.offset === unitOffset;
+  }
+
+  #compare({ entry, hashed }: EntryRecord, file: TocFile | null): void {
+    if (file === OWN_ENTRY || entry.kind === "pax-global") return;
+    this.entries.total++;
+    if (!file) {
+      const what = "the tar stream has an entry that the TOC does not have";
+      this.#differs("toc-missing-entry", entry.name, entry.headerOffset, what, entry.kind, "absent");
+      return;
+    }
+    const differences = compareAttributes(file, entry, this.#facts!.traits);
+    for (const { attribute, toc, tar } of differences) {
+      const code = `toc-tar-${
+        attribute.split(" ")[0]!.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+      }`;
+      this.#differs(
+        code,
+        entry.name,
+        entry.headerOffset,
+        `TOC and tar disagree about the ${attribute}: TOC ${toc}, tar ${tar}`,
+        tar,
+        toc,
+      );
+    }
+    if (differences.length === 0) this.entries.matched++;
+    if (file.kind === "file") this.#compareContent(file, entry, hashed ?? NOTHING_HASHED);
+  }
+
+  #compareContent(file: TocFile, entry: TarEntry, hashed: HashedPayload): void {
+    if (file.digest !== null) {
+      const actual = entry.storedSize === 0 ? EMPTY : hashed.digest;
+      this.files.total++;
+      if (actual !== null) {
+        this.#tally(this.files, "file-digest-mismatch", entry, "the file", file.digest, actual);
+      }
+    }
+    for (const chunk of file.chunks) {
+      this.chunks.total++;
+      const segment = hashed.segments.find((one) =>
+        one.offset === chunk.chunkOffset && one.length === chunk.length
+      );
+      const whole = chunk.chunkOffset === 0 && chunk.length === entry.storedSize ? hashed.digest : null;
+      const actual = segment?.digest ?? whole;
+      const where = `the chunk at ${chunk.chunkOffset} (${chunk.length} bytes)`;
+      if (actual === null || actual === undefined) {
+        if (entry.storedSize !== file.size) {
+          this.#tally(
+            this.chunks,
+            "chunk-digest-mismatch",
+            entry,
+            where,
+            chunk.digest ?? "present",
+            "absent",
+          );
+        }
+        continue;
+      }
+      const expected = chunk.zeros ? this.#zerosDigest(chunk.length) : chunk.digest;
+      if (expected === null) continue;
+      const wrong = chunk.digest !== null && chunk.digest !== actual ? chunk.digest : expected;
+      this.#tally(this.chunks, "chunk-digest-mismatch", entry, where, wrong, actual);
+      if (segment && !chunk.zeros) this.#comparePosition(chunk, segment, entry, where);
+    }
+  }
+
+  /** A lazy reader fetches the chunk from the place that the TOC names: the stream must have it from there too. */
+  #comparePosition(chunk: TocChunk, segment: Segment, entry: TarEntry, where: string): void {
+    this.positions.total++;
+    const expected = `offset ${chunk.offset}, inner offset ${chunk.innerOffset}`;
+    const actual = `offset ${segment.unitOffset}, inner offset ${segment.innerOffset}`;
+    this.#tally(this.positions, "chunk-position-mismatch", entry, where, expected, actual);
+  }
+
+  #tally(tally: Tally, code: string, entry: TarEntry, where: string, expected: string, actual: string): void {
+    if (expected === actual) {
+      tally.matched++;
+      return;
+    }
+    tally.mismatched++;
+    tally.first ??= { where: `${where} of ${entry.name}`, expected, actual };
+    this.#findings.add(
+      code,
+      "error",
+      `${where}: the TOC says ${expected}, the bytes give ${actual}`,
+      entry.name,
+      entry.payloadOffset,
+    );
+  }
+
+  #differs(
+    code: string,
+    name: string,
+    offset: number | null,
+    message: string,
+    tar: string,
+    toc: string,
+  ): void {
+    this.entries.mismatched++;
+    this.entries.first ??= { where: name, expected: `TOC: ${toc}`, actual: `tar: ${tar}` };
+    this.#findings.add(code, "error", message, name, offset);
+  }
+
+  #zerosDigest(length: number): string {
+    let digest = this.#zeros.get(length);
+    if (digest === undefined) {
+      for (let left = length; left > 0; left -= ZEROS.length) {
+        this.#sha256.update(ZEROS.subarray(0, Math.min(left, ZEROS.length)));
+      }
+      digest = `sha256:${this.#sha256.finish()}`;
+      this.#zeros.set(length, digest);
+    }
+    return digest;
+  }
+}
+
+/** Stands for the TOC's own entry in an eStargz stream, which no TOC lists. */
+const OWN_ENTRY: TocFile = {
+  name: TOC_NAME,
+  kind: "file",
+  size: 0,
+  mode: 0,
+  uid: 0,
+  gid: 0,
+  userName: "",
+  groupName: "",
+  mtime: null,
+  linkName: "",
+  devMajor: 0,
+  devMinor: 0,
+  xattrs: null,
+  digest: null,
+  chunks: [],
+  endOffset: null,
+};
+
+/** Drops what no comparison needs, before an entry is kept. */
+function withoutPax(record: EntryRecord): EntryRecord {
+  return record.entry.pax ? { ...record, entry: { ...record.entry, pax: null } } : record;
+}

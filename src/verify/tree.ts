@@ -1,0 +1,260 @@
+/**
+ * Looks at the entries of a tar stream, one by one, as a tree: names that collide, leave the root, lead through links.
+ *
+ * @module
+ */
+import type { TarEntry } from "../tar/entry.ts";
+import { escapeName, isUtf8Name } from "../tar/names.ts";
+import { baseName, canonicalPath, parentPath } from "../tar/paths.ts";
+import type { Findings } from "./findings.ts";
+import type { Severity } from "./report.ts";
+
+const WHITEOUT = ".wh.";
+const OPAQUE = ".wh..wh..opq";
+
+/** What stands at a path so far: enough for the checks, and small (one short string and a map slot each). */
+type Node = "d" | "f" | "l" | "o";
+
+export class TreeChecker {
+  readonly #findings: Findings;
+  readonly #nodes = new Map<string, Node>();
+  readonly #links = new Map<string, string>();
+  /** Whiteouts by the path that they hide. */
+  readonly #whiteouts = new Set<string>();
+  /** Hard links whose target had not come yet, by target. */
+  readonly #forward = new Map<string, { entry: string; offset: number }[]>();
+
+  constructor(findings: Findings) {
+    this.#findings = findings;
+  }
+
+  entry(entry: TarEntry): void {
+    if (entry.kind === "pax-global") {
+      this.#add(
+        "pax-global-header",
+        "warning",
+        "a PAX global header: eStargz and zstd:chunked writers refuse the layer",
+        entry,
+      );
+      return;
+    }
+    const { path, escapes, absolute } = canonicalPath(entry.name);
+    this.#name(entry, path, escapes, absolute);
+    this.#attributes(entry);
+    if (path !== "") this.#parents(entry, path);
+    const whiteout = baseName(path).startsWith(WHITEOUT);
+    if (whiteout) this.#whiteout(entry, path);
+    if (entry.kind === "hardlink") this.#hardlink(entry, path);
+    this.#place(entry, path, whiteout);
+  }
+
+  /** Tells what can only be known when all entries were seen. */
+  end(): void {
+    for (const [target, links] of this.#forward) {
+      const later = this.#nodes.has(target);
+      for (const { entry, offset } of links) {
+        const [code, what] = later
+          ? ["hardlink-forward", "links to an entry that comes later in the archive"]
+          : ["hardlink-missing", "links to nothing in this layer"];
+        this.#findings.add(
+          code,
+          "error",
+          `the hard link ${what} (${escapeName(target)}): podman refuses the layer`,
+          entry,
+          offset,
+        );
+      }
+    }
+    for (const path of this.#whiteouts) {
+      if (this.#nodes.has(path)) {
+        this.#findings.add("whiteout-and-entry", "error", "the layer both adds and deletes this path", path);
+      }
+    }
+  }
+
+  #add(code: string, severity: Severity, message: string, entry: TarEntry): void {
+    this.#findings.add(code, severity, message, entry.name, entry.headerOffset);
+  }
+
+  #name(entry: TarEntry, path: string, escapes: boolean, absolute: boolean): void {
+    if (!isUtf8Name(entry.name)) {
+      this.#add(
+        "name-not-utf8",
+        "warning",
+        "the name is not UTF-8: a TOC cannot hold it, and podman's partial pulls fail",
+        entry,
+      );
+    }
+    if (!isUtf8Name(entry.linkName)) {
+      this.#add("link-not-utf8", "warning", "the link target is not UTF-8: a TOC cannot hold it", entry);
+    }
+    if (escapes) this.#add("path-escapes-root", "error", "the path leaves the root of the layer", entry);
+    else if (absolute) {
+      this.#add(
+        "path-absolute",
+        "warning",
+        "the path is absolute; readers take it relative to the root",
+        entry,
+      );
+    }
+    if (path === "" && entry.kind !== "dir") {
+      this.#add("root-not-directory", "error", `the root of the layer is a ${entry.kind}`, entry);
+    }
+  }
+
+  #attributes(entry: TarEntry): void {
+    if (entry.kind === "unknown") {
+      const flag = escapeName(entry.typeflag);
+      this.#add(
+        "unknown-type",
+        "error",
+        `the type flag ${JSON.stringify(flag)} is unknown: podman refuses the layer`,
+        entry,
+      );
+    }
+    if (entry.sparse) {
+      const old = entry.sparse.form === "gnu";
+      const what = old
+        ? "podman refuses the layer"
+        : "podman cannot export the layer, and zstd:chunked writers corrupt it";
+      this.#add(
+        "sparse-member",
+        old ? "error" : "warning",
+        `a sparse member (${entry.sparse.form}): ${what}`,
+        entry,
+      );
+    }
+    if (entry.mode > 0o7777 || entry.mode < 0) {
+      this.#add(
+        "mode-extra-bits",
+        "info",
+        `the mode ${entry.mode.toString(8)} has more than permission bits`,
+        entry,
+      );
+    }
+    if (entry.kind === "file") this.#privileges(entry);
+    if (entry.kind === "char" && entry.devMajor === 0 && entry.devMinor === 0) {
+      this.#add(
+        "overlay-whiteout",
+        "warning",
+        "a 0/0 character device: overlay file systems take it for a deletion",
+        entry,
+      );
+    }
+  }
+
+  #privileges(entry: TarEntry): void {
+    if (entry.mode & 0o4000) this.#add("setuid", "info", `runs as its owner (uid ${entry.uid})`, entry);
+    if (entry.mode & 0o2000) this.#add("setgid", "info", `runs as its group (gid ${entry.gid})`, entry);
+    if (entry.xattrs?.has("security.capability")) {
+      this.#add("capability", "info", "has file capabilities", entry);
+    }
+  }
+
+  #parents(entry: TarEntry, path: string): void {
+    for (let parent = parentPath(path); parent !== ""; parent = parentPath(parent)) {
+      const node = this.#nodes.get(parent);
+      if (node === "l") {
+        const target = this.#links.get(parent)!;
+        const leaves = target.startsWith("/") ||
+          canonicalPath(`${parentPath(parent)}/${target}`.replace(/^\//, "")).escapes;
+        this.#add(
+          "path-through-symlink",
+          leaves ? "error" : "warning",
+          `the path leads through the symbolic link ${escapeName(parent)} -> ${escapeName(target)}`,
+          entry,
+        );
+        return;
+      }
+      if (node === "f" || node === "o") {
+        this.#add("parent-not-directory", "error", `its parent ${escapeName(parent)} is no directory`, entry);
+        return;
+      }
+      if (node === "d") return;
+    }
+  }
+
+  #whiteout(entry: TarEntry, path: string): void {
+    const base = baseName(path);
+    const hidden = base.slice(WHITEOUT.length);
+    if (base !== OPAQUE && (hidden === "" || hidden === "." || hidden === "..")) {
+      this.#add("whiteout-bad-name", "error", "a whiteout that names nothing that could be deleted", entry);
+    } else if (base !== OPAQUE && !hidden.startsWith(WHITEOUT)) {
+      const parent = parentPath(path);
+      this.#whiteouts.add(parent === "" ? hidden : `${parent}/${hidden}`);
+    }
+    if (entry.kind !== "file") {
+      this.#add("whiteout-type", "warning", `a whiteout that is a ${entry.kind}, not a file`, entry);
+    } else if (entry.size > 0) {
+      this.#add(
+        "whiteout-with-content",
+        "error",
+        `a whiteout with ${entry.size} bytes of content: podman cannot export the layer`,
+        entry,
+      );
+    }
+  }
+
+  #hardlink(entry: TarEntry, path: string): void {
+    const target = canonicalPath(entry.linkName);
+    if (target.escapes) {
+      this.#add(
+        "hardlink-escapes-root",
+        "error",
+        `links out of the layer (${escapeName(entry.linkName)})`,
+        entry,
+      );
+    } else if (target.path === path) this.#add("hardlink-self", "error", "links to itself", entry);
+    else {
+      const node = this.#nodes.get(target.path);
+      if (node === undefined) {
+        const waiting = this.#forward.get(target.path) ?? [];
+        waiting.push({ entry: entry.name, offset: entry.headerOffset });
+        this.#forward.set(target.path, waiting);
+      } else if (node === "d") {
+        this.#add(
+          "hardlink-directory",
+          "error",
+          `links to a directory (${escapeName(entry.linkName)})`,
+          entry,
+        );
+      }
+    }
+  }
+
+  #place(entry: TarEntry, path: string, whiteout: boolean): void {
+    const node: Node = entry.kind === "dir"
+      ? "d"
+      : entry.kind === "symlink"
+      ? "l"
+      : entry.kind === "file"
+      ? "f"
+      : "o";
+    const before = this.#nodes.get(path);
+    if (before !== undefined) {
+      const what = before === "d" && node === "d"
+        ? "the directory stands in the archive twice"
+        : "the path stands in the archive twice";
+      this.#add(
+        "duplicate-path",
+        "error",
+        `${what}: podman and tar-split refuse the layer; the last one counts here`,
+        entry,
+      );
+    }
+    this.#nodes.set(path, node);
+    if (node === "l") this.#links.set(path, entry.linkName);
+    else this.#links.delete(path);
+    if (whiteout) return;
+    if (RESERVED.has(path)) {
+      this.#add(
+        "reserved-name",
+        "info",
+        "the name is one that eStargz writers use for themselves, and drop",
+        entry,
+      );
+    }
+  }
+}
+
+const RESERVED = new Set(["stargz.index.json", ".prefetch.landmark", ".no.prefetch.landmark"]);
