@@ -1,0 +1,72 @@
+/**
+ * The layers that the benchmarks run on: one tar of about 600 MB, made from files that every machine has, compressed
+ * by the real programs. Kept between runs in the folder that the caller names.
+ *
+ * @module
+ */
+import { createWriteStream, existsSync, lstatSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync } from "node:fs";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { spawn } from "node:child_process";
+import { type TarItem, tarStream } from "../test/support/tar.ts";
+
+/** Uncompressed size at which the tar ends. */
+const TARGET = 600_000_000;
+const ROOTS = ["/usr/bin", "/usr/lib", "/usr/share", "/usr/local", "/opt"];
+const MAX_FILE = 64_000_000;
+
+export interface BenchLayers {
+  readonly tar: string;
+  readonly gzip: string;
+  readonly zstd: string;
+}
+
+/** Makes what is missing in `dir`. */
+export async function benchLayers(dir: string): Promise<BenchLayers> {
+  mkdirSync(dir, { recursive: true });
+  const layers = { tar: join(dir, "layer.tar"), gzip: join(dir, "layer.tar.gz"), zstd: join(dir, "layer.tar.zst") };
+  await make(layers.tar, (out) => pipeline(Readable.from(tarStream(items())), createWriteStream(out)));
+  await make(layers.gzip, (out) => compress("gzip", ["-6", "-n", "-c", layers.tar], out));
+  await make(layers.zstd, (out) => compress("zstd", ["-3", "-q", "-c", layers.tar], out));
+  return layers;
+}
+
+async function make(path: string, write: (temporary: string) => Promise<void>): Promise<void> {
+  if (existsSync(path)) return;
+  await write(`${path}.part`);
+  renameSync(`${path}.part`, path);
+}
+
+function compress(program: string, args: readonly string[], out: string): Promise<void> {
+  const child = spawn(program, args, { stdio: ["ignore", openSync(out, "w"), "inherit"] });
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("exit", (code) => (code === 0 ? resolve() : reject(new Error(`${program} ended with status ${code}`))));
+  });
+}
+
+/** Regular files and directories of this machine, sorted by name, until there are enough bytes. */
+function* items(): Generator<TarItem> {
+  let total = 0;
+  for (const root of ROOTS) {
+    for (const path of walk(root)) {
+      const stat = lstatSync(path);
+      const name = path.slice(1);
+      if (stat.isDirectory()) yield { name: `${name}/`, mode: stat.mode & 0o7777 };
+      if (!stat.isFile() || stat.size > MAX_FILE) continue;
+      yield { name, mode: stat.mode & 0o7777, size: stat.size, data: readFileSync(path) };
+      total += stat.size;
+      if (total > TARGET) return;
+    }
+  }
+}
+
+function* walk(root: string): Generator<string> {
+  if (!existsSync(root)) return;
+  for (const entry of readdirSync(root, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    const path = join(root, entry.name);
+    if (entry.isFile() || entry.isDirectory()) yield path;
+    if (entry.isDirectory()) yield* walk(path);
+  }
+}
