@@ -9,6 +9,19 @@
  * @module
  */
 
+/** A hash of one content at a time; `init` starts the next one. */
+export interface Xxh64 {
+  init(): void;
+  update(bytes: Uint8Array): void;
+  /** Low 32 bits of the digest of what was updated since `init`, 0 to 2^32 - 1. */
+  digestLow32(): number;
+}
+
+/** The portable implementation. */
+export function createXxh64(): Xxh64 {
+  return new PortableXxh64();
+}
+
 // The primes of the specification, as halves.
 const P1H = 0x9e3779b1 | 0, P1L = 0x85ebca87 | 0;
 const P2H = 0xc2b2ae3d | 0, P2L = 0x27d4eb4f | 0;
@@ -36,8 +49,7 @@ function carryOf(low: number, addend: number): number {
   return (low >>> 0) < (addend >>> 0) ? 1 : 0;
 }
 
-/** A hash of one content at a time; a new object is ready for it, `init` starts the next one. */
-export class Xxh64 {
+class PortableXxh64 implements Xxh64 {
   /** The four accumulators, low half first. */
   readonly #lanes = new Int32Array(8);
   readonly #rest = new Uint8Array(STRIPE);
@@ -52,7 +64,6 @@ export class Xxh64 {
     this.init();
   }
 
-  /** Forgets what was hashed and starts anew. */
   init(): void {
     // P1 + P2, P2, 0 and -P1.
     const low = (P1L + P2L) | 0;
@@ -61,7 +72,6 @@ export class Xxh64 {
     this.#total = 0;
   }
 
-  /** Takes the next bytes of the content; how it is cut into pieces does not matter. */
   update(bytes: Uint8Array): void {
     let at = 0;
     this.#total += bytes.length;
@@ -107,7 +117,6 @@ export class Xxh64 {
     this.#lanes[lane + 1] = high;
   }
 
-  /** Low 32 bits of the digest of what was updated since `init`, 0 to 2^32 - 1. */
   digestLow32(): number {
     if (this.#total >= STRIPE) {
       this.#converge();

@@ -90,11 +90,14 @@ export function parseHeader(block: Uint8Array, offset: number): RawHeader {
   return header;
 }
 
-/** "ustar" NUL "00" is POSIX (star adds "tar" at the end of the block); "ustar" and two blanks is GNU; else v7. */
+/**
+ * "ustar" NUL is POSIX (star adds "tar" at the end of the block) whatever the version behind it: Go and GNU tar do not
+ * look at it. "ustar" and two blanks is GNU; else v7.
+ */
 function formatOf(block: Uint8Array): TarFormat {
   const magic = String.fromCharCode(...block.subarray(257, 265));
   if (magic === "ustar  \0") return "gnu";
-  if (magic !== "ustar\x0000") return "v7";
+  if (!magic.startsWith("ustar\0")) return "v7";
   return String.fromCharCode(...block.subarray(508, 512)) === "tar\0" ? "star" : "ustar";
 }
 

@@ -19,9 +19,10 @@ import {
   sparseExtents,
   sparseRealSize,
 } from "./header.ts";
-import { decodeName } from "./names.ts";
-import { parsePax, type PaxRecords } from "./pax.ts";
+import { decodeName, encodeName } from "./names.ts";
+import { malformed, parsePax, type PaxRecords } from "./pax.ts";
 import { applyPax, type MergedHeader } from "./merge.ts";
+import { checkExtents, sparseMalformed } from "./sparse.ts";
 
 /** How the archive ends, told once. */
 export interface TarEnd {
@@ -116,17 +117,16 @@ export class TarReader {
   /** Tells that the stream has ended. @throws {FormatError} `tar-truncated` inside a header or payload */
   end(): TarEnd {
     const partial = this.#state === "header" && this.#blockLength > 0 && this.#zeroBlocks === 0;
-    if (partial && this.#headerOffset < 0 && isZeroBlock(this.#block.subarray(0, this.#blockLength))) {
-      this.#blockLength = 0;
-    } else if (partial) {
-      throw this.#truncated("a header");
-    }
+    const zeros = this.#headerOffset < 0 && isZeroBlock(this.#block.subarray(0, this.#blockLength));
+    if (partial && !zeros) throw this.#truncated("a header");
     if (this.#state === "payload") throw this.#truncated("the data of an entry");
     if (this.#state === "special" || this.#state === "sparse" || this.#headerOffset >= 0) {
       throw this.#truncated("the headers of an entry");
     }
     // Padding cut off behind the last payload: nothing is lost, and Go reads it as the end.
-    if (this.#zeroBlocks === 0 && this.#state !== "trailer") this.#entriesEnd = this.#offset;
+    if (this.#zeroBlocks === 0 && this.#state !== "trailer") {
+      this.#entriesEnd = this.#offset - this.#blockLength;
+    }
     if (this.#state === "header" && this.#zeroBlocks === 1) {
       this.#trailer(this.#block.subarray(0, this.#blockLength), this.#offset - this.#blockLength);
     }
@@ -203,10 +203,16 @@ export class TarReader {
         },
       );
     }
-    if (this.#headerOffset < 0) this.#headerOffset = offset;
     const header = parseHeader(block, offset);
+    if (this.#headerOffset < 0) this.#headerOffset = offset;
+    else if (header.typeflag === "g") {
+      // GNU tar keeps the extended header for the entry behind the global one, Go forgets it.
+      throw malformed("it stands between an entry's extended header and the entry", offset);
+    }
     if ("xgLK".includes(header.typeflag)) return this.#beginSpecial(header, offset);
     if (header.typeflag === "S") {
+      // star uses the same flag for another layout.
+      if (header.format !== "gnu") throw sparseMalformed("its header is not in GNU format", offset);
       const extents = sparseExtents(block, 386, 4, offset);
       this.#sparseHeader = { header, extents, realSize: sparseRealSize(block, offset) };
       if (sparseContinues(block, 482)) {
@@ -308,19 +314,21 @@ export class TarReader {
   #beginEntry(header: RawHeader, payloadOffset: number): void {
     const offset = this.#headerOffset;
     const merged = applyPax(header, this.#pax, offset);
-    if (this.#longName !== null) merged.name = this.#longName;
-    if (this.#longLink !== null) merged.linkName = this.#longLink;
+    // An empty long name is none.
+    if (this.#longName) merged.name = this.#longName;
+    if (this.#longLink) merged.linkName = this.#longLink;
     // v7 has no directories; a trailing slash tells (POSIX keeps that for typeflag NUL).
     if (merged.typeflag === "\0") merged.typeflag = merged.name.endsWith("/") ? "5" : "0";
     const kind = KINDS[merged.typeflag] ?? "unknown";
     const size = this.#size(merged.size, offset);
     const stored = kind === "file" || kind === "unknown" ? size : 0;
-    if (merged.name.length > this.#limits.path) throw this.#pathLimit(merged.name.length, offset);
-    if (merged.linkName.length > this.#limits.path) throw this.#pathLimit(merged.linkName.length, offset);
+    this.#checkPath(merged.name, offset);
+    this.#checkPath(merged.linkName, offset);
     if (this.#sparseHeader) {
       merged.sparse = { form: "gnu", extents: this.#sparseHeader.extents };
       merged.realSize = this.#size(this.#sparseHeader.realSize, offset);
     }
+    if (merged.sparse?.extents) checkExtents(merged.sparse.extents, merged.realSize ?? size, offset);
     this.#emit(this.#entry(merged, kind, { storedSize: stored, pax: this.#pax, payloadOffset }));
     this.#left = stored;
     this.#padding = paddingOf(stored);
@@ -399,6 +407,13 @@ export class TarReader {
       tarOffset: this.#offset,
       advice: "The layer is cut short, or was built from an archive that was.",
     });
+  }
+
+  #checkPath(path: string, offset: number): void {
+    // A character of the string stands for three bytes at most.
+    if (3 * path.length <= this.#limits.path) return;
+    const { length } = encodeName(path);
+    if (length > this.#limits.path) throw this.#pathLimit(length, offset);
   }
 
   #pathLimit(length: number, offset: number): LimitExceeded {

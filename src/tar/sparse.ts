@@ -31,7 +31,7 @@ export function paxSparse(records: PaxRecords, offset: number): PaxSparse | null
   const size = records.get("GNU.sparse.size") ?? records.get("GNU.sparse.realsize");
   const real = size === undefined ? null : paxInteger(size);
   if (size !== undefined && (real === null || real < 0)) {
-    throw malformed("its real size is not a number", offset);
+    throw sparseMalformed("its real size is not a number", offset);
   }
   return {
     info: {
@@ -45,16 +45,16 @@ export function paxSparse(records: PaxRecords, offset: number): PaxSparse | null
 
 function parsePaxMap(map: string, count: string | null, offset: number): SparseExtent[] {
   const numbers = map === "" ? [] : map.split(",").map((part) => decimal(part, offset));
-  if (numbers.length % 2 !== 0) throw malformed("its map has an odd number of fields", offset);
+  if (numbers.length % 2 !== 0) throw sparseMalformed("its map has an odd number of fields", offset);
   if (count !== null && numbers.length !== 2 * decimal(count, offset)) {
-    throw malformed("its map does not have the announced number of extents", offset);
+    throw sparseMalformed("its map does not have the announced number of extents", offset);
   }
   return pairs(numbers);
 }
 
 function decimal(text: string, offset: number): number {
   const value = /^[0-9]{1,16}$/.test(text) ? Number(text) : Number.NaN;
-  if (!Number.isSafeInteger(value)) throw malformed("its map holds something that is not a number", offset);
+  if (!Number.isSafeInteger(value)) throw sparseMalformed("its map holds something that is not a number", offset);
   return value;
 }
 
@@ -71,14 +71,15 @@ export function checkExtents(extents: readonly SparseExtent[], size: number, off
   let end = 0;
   for (const extent of extents) {
     if (extent.offset < end || extent.length < 0) {
-      throw malformed("the extents of its map overlap or are out of order", offset);
+      throw sparseMalformed("the extents of its map overlap or are out of order", offset);
     }
     end = extent.offset + extent.length;
-    if (end > size) throw malformed("its map reaches past the end of the file", offset);
+    if (end > size) throw sparseMalformed("its map reaches past the end of the file", offset);
   }
 }
 
-function malformed(what: string, offset: number): FormatError {
+/** A sparse member that readers refuse or read differently. */
+export function sparseMalformed(what: string, offset: number): FormatError {
   return new FormatError("sparse-malformed", `Cannot read the sparse member at offset ${offset}: ${what}`, {
     tarOffset: offset,
     advice: "Build the layer again without sparse members (no --sparse).",
@@ -91,7 +92,7 @@ const ZEROS = new Uint8Array(64 * 1024);
 /** Turns the stored payload of a sparse member into the bytes of the file, pushed to `sink` in order. */
 export class SparseExpander {
   readonly #size: number;
-  readonly #sink: (bytes: Uint8Array) => void;
+  readonly #sink: ((bytes: Uint8Array) => void) | null;
   readonly #offset: number;
   readonly #mapLimit: number;
   #extents: readonly SparseExtent[] | null;
@@ -101,13 +102,14 @@ export class SparseExpander {
   #position = 0;
 
   /**
+   * @param sink null where only the map is to be checked: holes, which may be exabytes, then cost nothing
    * @param mapLimit most bytes that a map inside the payload may have
    * @param offset of the member in the tar stream, for errors
    */
   constructor(
     sparse: SparseInfo,
     size: number,
-    options: { sink: (bytes: Uint8Array) => void; offset: number; mapLimit: number },
+    options: { sink: ((bytes: Uint8Array) => void) | null; offset: number; mapLimit: number },
   ) {
     this.#size = size;
     this.#sink = options.sink;
@@ -126,10 +128,10 @@ export class SparseExpander {
     }
     while (at < bytes.length) {
       const extent = this.#nextExtent();
-      if (!extent) throw malformed("it stores more data than its map has room for", this.#offset);
+      if (!extent) throw sparseMalformed("it stores more data than its map has room for", this.#offset);
       this.#zerosTo(extent.offset);
       const take = Math.min(bytes.length - at, extent.offset + extent.length - this.#position);
-      this.#sink(bytes.subarray(at, at + take));
+      this.#sink?.(bytes.subarray(at, at + take));
       this.#position += take;
       at += take;
     }
@@ -138,7 +140,7 @@ export class SparseExpander {
   /** Hands out the last hole. @throws {FormatError} if stored data is missing */
   end(): void {
     if (this.#map || this.#nextExtent()) {
-      throw malformed("it stores less data than its map announces", this.#offset);
+      throw sparseMalformed("it stores less data than its map announces", this.#offset);
     }
     this.#zerosTo(this.#size);
   }
@@ -154,9 +156,10 @@ export class SparseExpander {
   }
 
   #zerosTo(offset: number): void {
+    if (!this.#sink) this.#position = Math.max(this.#position, offset);
     while (this.#position < offset) {
       const piece = Math.min(ZEROS.length, offset - this.#position);
-      this.#sink(ZEROS.subarray(0, piece));
+      this.#sink!(ZEROS.subarray(0, piece));
       this.#position += piece;
     }
   }
@@ -197,7 +200,7 @@ class MapReader {
       this.length++;
       if (byte !== 0x0a) this.#digits += String.fromCharCode(byte);
       else this.#line(offset);
-      if (this.#digits.length > 16) throw malformed("its map holds something that is not a number", offset);
+      if (this.#digits.length > 16) throw sparseMalformed("its map holds something that is not a number", offset);
     }
     if (!this.#complete()) return at;
     const padding = (BLOCK_SIZE - (this.length % BLOCK_SIZE)) % BLOCK_SIZE;

@@ -30,6 +30,9 @@ export interface TocFile {
   readonly gid: number;
   readonly userName: string;
   readonly groupName: string;
+  /** Whether this entry itself gives the name; else it is the last one that was given for the id. */
+  readonly namesUser: boolean;
+  readonly namesGroup: boolean;
   /** null for absent, year 1 and 1970: writers use all three for "no time" */
   readonly mtime: Timestamp | null;
   readonly linkName: string;

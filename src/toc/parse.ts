@@ -137,6 +137,8 @@ function readFile(fields: Fields, type: string, names: NameMemory, rest: readonl
     gid,
     userName: names.user(uid, fields.text("userName")),
     groupName: names.group(gid, fields.text("groupName")),
+    namesUser: fields.text("userName") !== "",
+    namesGroup: fields.text("groupName") !== "",
     mtime: fields.time("modtime"),
     linkName: fields.text("linkName"),
     devMajor: fields.integer("devMajor"),

@@ -21,6 +21,8 @@ export interface ClaimInput {
   readonly expecting: Expecting;
   readonly pass: PassResult;
   readonly toc: TocFacts | null;
+  /** Whether the TOC's bytes were among those that the blob's digest is of. */
+  readonly tocInBlob: boolean;
   readonly check: TocCheck;
   readonly positions: PositionClaim | null;
   /** SHA-256 of the tar-split in the blob, or null if it has none where the TOC or footer says. */
@@ -140,11 +142,11 @@ function uncompressedSizeClaim({ expecting, pass }: ClaimInput, streamChain: Cha
 }
 
 /** How far the TOC is trusted: through its own outside digest, else as part of a verified blob. */
-export function tocChainOf({ expecting, toc }: ClaimInput, blobChain: Chain): Chain {
+export function tocChainOf({ expecting, toc, tocInBlob }: ClaimInput, blobChain: Chain): Chain {
   if (!toc) return [];
   const matched = expecting.toc.find((expectation) => matchesToc(expectation, toc));
   if (matched) return [...matched.from, "TOC"];
-  return blobChain.length > 0 && toc.offset !== null ? [...blobChain, "TOC"] : [];
+  return blobChain.length > 0 && tocInBlob ? [...blobChain, "TOC"] : [];
 }
 
 /** The bytes that an outside TOC digest may be of. stargz-snapshotter's zstd:chunked has two digests, one of each kind. */
@@ -170,10 +172,10 @@ interface Trust {
   readonly status: "verified" | "consistent";
 }
 
-function tocDigestClaims({ expecting, toc }: ClaimInput, blobChain: Chain): Claim[] {
+function tocDigestClaims({ expecting, toc, tocInBlob }: ClaimInput, blobChain: Chain): Claim[] {
   if (expecting.toc.length === 0) {
     if (!toc) return [];
-    const chain = blobChain.length > 0 && toc.offset !== null ? blobChain : [];
+    const chain = tocInBlob ? blobChain : [];
     return [make({ claim: "tocDigest", expected: null, actual: toc.tocDigest, where: toc.where, chain })];
   }
   return expecting.toc.map((expectation) => {

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { TarEntry, Timestamp } from "../tar/entry.ts";
+import type { Timestamp } from "../tar/entry.ts";
+import type { ComparedEntry } from "./entry-log.ts";
 import { escapeName, replacedName } from "../tar/names.ts";
 import { canonicalPath } from "../tar/paths.ts";
 import type { TocFile } from "../toc/model.ts";
@@ -25,11 +26,15 @@ export interface Difference {
 }
 
 /** All differences in attributes; contents are compared by digest elsewhere. */
-export function compareAttributes(toc: TocFile, tar: TarEntry, traits: DialectTraits): Difference[] {
+export function compareAttributes(toc: TocFile, tar: ComparedEntry, traits: DialectTraits): Difference[] {
   const found: Difference[] = [];
   const check = (attribute: string, a: string | number, b: string | number) => {
     if (a !== b) found.push({ attribute, toc: escapeName(String(a)), tar: escapeName(String(b)) });
   };
+  // Paths were matched when cleaned; a reader that does not clean sees another one.
+  if (canonicalPath(toc.name).escapes !== canonicalPath(tar.name).escapes) {
+    check("name", toc.name, replacedName(tar.name));
+  }
   check("type", toc.kind, tar.kind);
   if (toc.kind !== tar.kind) return found;
   if (tar.kind === "file") check("size", toc.size, tar.size);
@@ -39,8 +44,11 @@ export function compareAttributes(toc: TocFile, tar: TarEntry, traits: DialectTr
   check("gid", toc.gid, tar.gid);
   if (traits.ownerNames) {
     // A TOC leaves a name out where it is the last one seen for the id, so it cannot say "no name" again.
-    if (tar.userName !== "") check("userName", toc.userName, replacedName(tar.userName));
-    if (tar.groupName !== "") check("groupName", toc.groupName, replacedName(tar.groupName));
+    const silent = (name: string, named: boolean) => name === "" && !named;
+    if (!silent(tar.userName, toc.namesUser)) check("userName", toc.userName, replacedName(tar.userName));
+    if (!silent(tar.groupName, toc.namesGroup)) {
+      check("groupName", toc.groupName, replacedName(tar.groupName));
+    }
   }
   if (!sameTime(toc.mtime, tar.mtime, traits.mtime)) check("mtime", showTime(toc.mtime), showTime(tar.mtime));
   if (tar.kind === "symlink") check("linkName", toc.linkName, replacedName(tar.linkName));
@@ -54,7 +62,7 @@ export function compareAttributes(toc: TocFile, tar: TarEntry, traits: DialectTr
   return found.concat(compareXattrs(toc, tar));
 }
 
-function compareXattrs(toc: TocFile, tar: TarEntry): Difference[] {
+function compareXattrs(toc: TocFile, tar: ComparedEntry): Difference[] {
   const found: Difference[] = [];
   for (const name of new Set([...(toc.xattrs?.keys() ?? []), ...(tar.xattrs?.keys() ?? [])])) {
     const [a, b] = [toc.xattrs?.get(name), tar.xattrs?.get(name)].map((

@@ -22,7 +22,7 @@ import {
 import type { TocAnnotations } from "../toc/annotations.ts";
 import { type EstargzTail, TOC_NAME, type TrailingFrames } from "./capture.ts";
 import type { Limits } from "./options.ts";
-import { type FoundToc, NO_EVENTS, tocLimit } from "./toc-facts.ts";
+import { type FoundToc, NO_EVENTS, refuseWrongChecksum, tocLimit } from "./toc-facts.ts";
 
 /** What positions the annotations and the footer give, where there are both. */
 export interface PositionClaim {
@@ -157,6 +157,7 @@ async function tocFromMember(bytes: Uint8Array, { hashes, limits }: Context): Pr
         if (length > limits.toc + 4 * limits.pax) throw tocLimit("uncompressed", length, limits.toc);
         tar.push(piece);
       },
+      unitEnd: refuseWrongChecksum,
     },
     await hashes.crc32(),
     await hashes.crc32(),

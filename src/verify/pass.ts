@@ -339,8 +339,9 @@ export class LayerPass implements CodecEvents, TarHandler {
   }
 
   #expanderFor(entry: TarEntry): SparseExpander | null {
-    if (!entry.sparse || !this.#options.onEntry || entry.size > MAX_EXPANDED) return null;
-    const sink = (bytes: Uint8Array) => this.#entryHash.update(bytes);
+    if (!entry.sparse) return null;
+    const hashed = this.#options.onEntry !== undefined && entry.size <= MAX_EXPANDED;
+    const sink = hashed ? (bytes: Uint8Array) => this.#entryHash.update(bytes) : null;
     return new SparseExpander(entry.sparse, entry.size, {
       sink,
       offset: entry.headerOffset,

@@ -13,17 +13,10 @@ import { canonicalPath } from "../tar/paths.ts";
 import type { TocChunk, TocFile } from "../toc/model.ts";
 import { TOC_NAME } from "./capture.ts";
 import { compareAttributes } from "./compare.ts";
+import { type ComparedEntry, EntryLog, type EntryRecord } from "./entry-log.ts";
 import type { Findings } from "./findings.ts";
 import { type Cuts, type HashedPayload, NOTHING_HASHED, type Segment } from "./payload.ts";
 import type { TocFacts } from "./toc-facts.ts";
-
-/** One entry of the stream with what its content hashed to. */
-export interface EntryRecord {
-  readonly entry: TarEntry;
-  readonly hashed: HashedPayload;
-  /** Offset in the blob of the member or frame that held the entry's header. */
-  readonly unitOffset: number;
-}
 
 /** How one kind of thing compared. */
 export interface Tally {
@@ -51,8 +44,8 @@ export class TocCheck {
   readonly #zeros = new Map<number, string>();
   #facts: TocFacts | null = null;
   #byPath = new Map<string, TocFile[]>();
-  #expected = new Map<TarEntry, TocFile | null>();
-  #remembered: EntryRecord[] | null;
+  #expected = new Map<ComparedEntry, TocFile | null>();
+  #remembered: EntryLog | null;
 
   /**
    * @param sha256 used between payloads only, to hash runs of zeros
@@ -61,7 +54,7 @@ export class TocCheck {
   constructor(findings: Findings, sha256: Hasher, remember: boolean) {
     this.#findings = findings;
     this.#sha256 = sha256;
-    this.#remembered = remember ? [] : null;
+    this.#remembered = remember ? new EntryLog() : null;
   }
 
   /** Sets the TOC, and compares what was remembered. */
@@ -76,7 +69,7 @@ export class TocCheck {
     this.#reportDuplicates();
     const remembered = facts.toc ? this.#remembered : null;
     this.#remembered = null;
-    for (const record of remembered ?? []) this.#compare(record, this.#take(record.entry, record.unitOffset));
+    for (const record of remembered?.drain() ?? []) this.#compare(record, this.#take(record.entry, record.unitOffset));
   }
 
   /** Which pieces of an entry's content to hash, and whether the whole is needed. */
@@ -96,7 +89,7 @@ export class TocCheck {
 
   /** Takes an entry whose content has gone by. */
   add(record: EntryRecord): void {
-    if (this.#remembered) this.#remembered.push(withoutPax(record));
+    if (this.#remembered) this.#remembered.append(record);
     else if (this.#facts?.toc) {
       const file = this.#expected.get(record.entry) ?? null;
       this.#expected.delete(record.entry);
@@ -138,7 +131,7 @@ export class TocCheck {
   }
 
   /** The TOC's next file of that name; null if there is none. The TOC's own entry is not part of it. */
-  #take(entry: TarEntry, unitOffset: number): TocFile | null {
+  #take(entry: ComparedEntry, unitOffset: number): TocFile | null {
     const { path } = canonicalPath(replacedName(entry.name));
     const files = this.#byPath.get(path);
     const file = files?.shift() ?? null;
@@ -177,7 +170,7 @@ export class TocCheck {
     if (file.kind === "file") this.#compareContent(file, entry, hashed ?? NOTHING_HASHED);
   }
 
-  #compareContent(file: TocFile, entry: TarEntry, hashed: HashedPayload): void {
+  #compareContent(file: TocFile, entry: ComparedEntry, hashed: HashedPayload): void {
     if (file.digest !== null) {
       const actual = entry.storedSize === 0 ? EMPTY : hashed.digest;
       this.files.total++;
@@ -215,14 +208,14 @@ export class TocCheck {
   }
 
   /** A lazy reader fetches the chunk from the place that the TOC names: the stream must have it from there too. */
-  #comparePosition(chunk: TocChunk, segment: Segment, entry: TarEntry, where: string): void {
+  #comparePosition(chunk: TocChunk, segment: Segment, entry: ComparedEntry, where: string): void {
     this.positions.total++;
     const expected = `offset ${chunk.offset}, inner offset ${chunk.innerOffset}`;
     const actual = `offset ${segment.unitOffset}, inner offset ${segment.innerOffset}`;
     this.#tally(this.positions, "chunk-position-mismatch", entry, where, expected, actual);
   }
 
-  #tally(tally: Tally, code: string, entry: TarEntry, where: string, expected: string, actual: string): void {
+  #tally(tally: Tally, code: string, entry: ComparedEntry, where: string, expected: string, actual: string): void {
     if (expected === actual) {
       tally.matched++;
       return;
@@ -274,6 +267,8 @@ const OWN_ENTRY: TocFile = {
   gid: 0,
   userName: "",
   groupName: "",
+  namesUser: false,
+  namesGroup: false,
   mtime: null,
   linkName: "",
   devMajor: 0,
@@ -283,8 +278,3 @@ const OWN_ENTRY: TocFile = {
   chunks: [],
   endOffset: null,
 };
-
-/** Drops what no comparison needs, before an entry is kept. */
-function withoutPax(record: EntryRecord): EntryRecord {
-  return record.entry.pax ? { ...record, entry: { ...record.entry, pax: null } } : record;
-}

@@ -9,7 +9,7 @@ import type { BlobRange } from "../toc/footer-zstdchunked.ts";
 import type { Toc } from "../toc/model.ts";
 import { parseToc } from "../toc/parse.ts";
 import { zstdStream } from "../codec/zstd-stream.ts";
-import type { CodecEvents } from "../codec/events.ts";
+import type { CodecEvents, UnitEnd } from "../codec/events.ts";
 import type { DialectTraits } from "./compare.ts";
 import type { TocExpectation } from "./expect.ts";
 import type { Limits } from "./options.ts";
@@ -153,6 +153,7 @@ function inflateToc(compressed: Uint8Array, claimed: number, limits: Limits): Ui
       output.set(bytes, length);
       length += bytes.length;
     },
+    unitEnd: refuseWrongChecksum,
   }, limits.zstdWindow);
   decoder.push(compressed);
   decoder.end();
@@ -169,6 +170,15 @@ export const NO_EVENTS: CodecEvents = {
   skippableEnd() {},
   zeroPadding() {},
 };
+
+/** For compressed TOCs of which nothing but this checksum may be known. @throws {FormatError} */
+export function refuseWrongChecksum({ checksum }: UnitEnd): void {
+  if (typeof checksum === "string") return;
+  throw new FormatError("toc-checksum", "The compressed TOC is damaged: its checksum is wrong", {
+    expected: String(checksum.expected),
+    actual: String(checksum.actual),
+  });
+}
 
 export function tocLimit(what: string, length: number, limit: number): LimitExceeded {
   return new LimitExceeded("toc-limit", `The TOC has ${length} bytes ${what}, the limit is ${limit}`, {

@@ -12,8 +12,11 @@ import type { Severity } from "./report.ts";
 const WHITEOUT = ".wh.";
 const OPAQUE = ".wh..wh..opq";
 
-/** What stands at a path so far: enough for the checks, and small (one short string and a map slot each). */
-type Node = "d" | "f" | "l" | "o";
+/**
+ * What stands at a path so far: enough for the checks, and small (one short string and a map slot each). "i" is a
+ * directory that has no entry, but entries in it.
+ */
+type Node = "d" | "f" | "l" | "o" | "i";
 
 export class TreeChecker {
   readonly #findings: Findings;
@@ -66,7 +69,8 @@ export class TreeChecker {
       }
     }
     for (const path of this.#whiteouts) {
-      if (this.#nodes.has(path)) {
+      const node = this.#nodes.get(path);
+      if (node !== undefined && node !== "i") {
         this.#findings.add("whiteout-and-entry", "error", "the layer both adds and deletes this path", path);
       }
     }
@@ -170,7 +174,8 @@ export class TreeChecker {
         this.#add("parent-not-directory", "error", `its parent ${escapeName(parent)} is no directory`, entry);
         return;
       }
-      if (node === "d") return;
+      // Not the end: what stands above a directory may have been replaced since.
+      if (node === undefined) this.#nodes.set(parent, "i");
     }
   }
 
@@ -211,7 +216,7 @@ export class TreeChecker {
         const waiting = this.#forward.get(target.path) ?? [];
         waiting.push({ entry: entry.name, offset: entry.headerOffset });
         this.#forward.set(target.path, waiting);
-      } else if (node === "d") {
+      } else if (node === "d" || node === "i") {
         this.#add(
           "hardlink-directory",
           "error",
@@ -231,7 +236,11 @@ export class TreeChecker {
       ? "f"
       : "o";
     const before = this.#nodes.get(path);
-    if (before !== undefined) {
+    if (before === "i") {
+      if (node !== "d") {
+        this.#add("parent-not-directory", "error", "earlier entries need a directory at this path", entry);
+      }
+    } else if (before !== undefined) {
       const what = before === "d" && node === "d"
         ? "the directory stands in the archive twice"
         : "the path stands in the archive twice";

@@ -5,11 +5,12 @@
  */
 import { DETECT_BYTES, detectContainer } from "../codec/detect.ts";
 import { type HashBackend, portableHashes } from "../digest/hasher.ts";
-import { LayerproofError, SourceError, UnsupportedError, UsageError } from "../errors.ts";
+import { FormatError, LayerproofError, SourceError, UnsupportedError, UsageError } from "../errors.ts";
 import type { LayerSource } from "../source/source.ts";
-import { messageOf } from "../source/source.ts";
+import { parseZstdChunkedFooter } from "../toc/footer-zstdchunked.ts";
 import { type ClaimInput, makeClaims } from "./claims.ts";
 import { type Expecting, gatherExpectations } from "./expect.ts";
+import { describeError, failedReport } from "./failed.ts";
 import { Findings } from "./findings.ts";
 import {
   eStargzFromTail,
@@ -46,13 +47,13 @@ export async function verifyLayer(source: LayerSource, options: VerifyOptions = 
     if (
       !(error instanceof LayerproofError) || error instanceof UsageError || error instanceof UnsupportedError
     ) throw error;
-    return emptyReport(source.name, { ...describe(error), kind: "refused" });
+    return failedReport(source.name, error, "refused");
   }
   try {
     return await new Verification(source, options, expecting).run();
   } catch (error) {
     options.signal?.throwIfAborted();
-    if (error instanceof SourceError) return emptyReport(source.name, { ...describe(error), kind: "source" });
+    if (error instanceof SourceError) return failedReport(source.name, error);
     throw error;
   }
 }
@@ -89,12 +90,17 @@ class Verification {
     if (pipe) {
       located = await this.#locateAfter(pass, result);
       toc = await this.#load(located, pass);
-    } else this.#checkUnchanged(pass, toc, result);
+    }
+    const tocInBlob = toc !== null && this.#streamed(pass, toc, result);
+    if (toc?.toc && !tocInBlob && toc.offset !== null && !result.codecError && !result.tarError) {
+      toc = this.#misplaced(toc);
+    }
     if (toc?.toc && !result.codecError && !result.tarError) pass.check.end();
     return this.#report({
       expecting: this.#expecting,
       pass: result,
       toc,
+      tocInBlob,
       check: pass.check,
       positions: located?.positions ?? null,
       tarSplitDigest: this.#tarSplitDigest(pass, toc),
@@ -180,16 +186,26 @@ class Verification {
     return toc;
   }
 
-  /** What was read beforehand must be what streamed by: a file can change between the two. */
-  #checkUnchanged(pass: LayerPass, toc: TocFacts | null, { codecError, tarError }: PassResult): void {
-    if (!toc || toc.offset === null || codecError || tarError) return;
-    const changed = toc.family === "estargz"
-      ? toc.jsonDigest !== null && pass.estargz.entry?.digest !== toc.jsonDigest
-      : toc.compressedDigest !== null &&
-        !pass.trailing.frames.some(({ offset, digest }) =>
-          offset === toc.offset && digest === toc.compressedDigest
-        );
-    if (!changed) return;
+  /**
+   * Whether the TOC is in the bytes that streamed by and were hashed. What was read beforehand need not be: a file can
+   * change between the two, or the footer can point to where the stream has no TOC.
+   * @throws {SourceError} `source-changed`
+   */
+  #streamed(pass: LayerPass, toc: TocFacts, { codecError, tarError }: PassResult): boolean {
+    const read = toc.family === "estargz" ? toc.jsonDigest : toc.compressedDigest;
+    if (toc.offset === null || read === null || codecError) return false;
+    const { entry, footer } = pass.estargz;
+    const seen = toc.family === "estargz"
+      ? (entry?.unitOffset === toc.offset ? entry.digest : null)
+      : pass.trailing.frames.find(({ offset }) => offset === toc.offset)?.digest ?? null;
+    if (seen === read) return true;
+    if (tarError && toc.family === "estargz") return false;
+    const announced = toc.family === "estargz"
+      ? footer !== null && footer.kind !== "external" && footer.tocOffset === toc.offset
+      : pass.trailing.frames.some(({ bytes }) =>
+        bytes && parseZstdChunkedFooter(bytes)?.toc.offset === toc.offset
+      ) || this.#expecting.annotations?.tocPosition?.offset === toc.offset;
+    if (seen === null && announced) return false;
     throw new SourceError(
       "source-changed",
       `The TOC of ${this.#source.name} changed while the layer was read`,
@@ -200,6 +216,17 @@ class Verification {
     );
   }
 
+  /** A TOC that random access finds and the stream does not have at its end: two readers would see two layers. */
+  #misplaced(toc: TocFacts): TocFacts {
+    const problem = new FormatError(
+      "toc-position",
+      `The blob places the TOC at ${toc.offset}, where its stream has no TOC at its end`,
+      { blobOffset: toc.offset! },
+    );
+    this.#findings.add(problem.code, "error", problem.message, null, toc.offset);
+    return { ...toc, toc: null, problem };
+  }
+
   #tarSplitDigest(pass: LayerPass, toc: TocFacts | null): string | null {
     if (!toc?.tarSplit) return null;
     const { offset, length } = toc.tarSplit;
@@ -208,7 +235,7 @@ class Verification {
   }
 
   #report(input: ClaimInput): LayerReport {
-    const { pass, toc, check, expecting } = input;
+    const { pass, toc, check } = input;
     const claims = makeClaims(input);
     this.#explain(claims, input);
     const error = this.#error(pass);
@@ -227,7 +254,7 @@ class Verification {
       chunks: { total: toc?.toc?.chunks ?? 0, verified: check.chunks.matched },
       claims,
       findings: this.#findings.finish(),
-      ...conclude(claims, expecting, error),
+      ...conclude(claims, input, error),
     };
   }
 
@@ -247,6 +274,13 @@ class Verification {
         "stale-annotations",
         "error",
         `the annotations of the descriptor ${what}: they belong to another blob`,
+      );
+    }
+    if (this.#options.toc && toc?.form !== "external") {
+      add(
+        "external-toc-unused",
+        "warning",
+        "a TOC was given, but the blob does not say that its TOC is elsewhere",
       );
     }
     if (expecting.badAnnotation) add(expecting.badAnnotation.code, "error", expecting.badAnnotation.message);
@@ -293,13 +327,8 @@ class Verification {
 
   #error(pass: PassResult): ReportError | null {
     const error = pass.codecError ?? pass.tarError;
-    if (!error) return null;
-    return { ...describe(error), kind: error instanceof UnsupportedError ? "refused" : "format" };
+    return error && describeError(error);
   }
-}
-
-function describe(error: LayerproofError): Omit<ReportError, "kind"> {
-  return { code: error.code, message: messageOf(error), advice: error.details.advice ?? null };
 }
 
 function formatOf(pass: PassResult, toc: TocFacts | null): LayerFormat | null {
@@ -319,12 +348,17 @@ function formatOf(pass: PassResult, toc: TocFacts | null): LayerFormat | null {
 /** Fails closed: what was expected and could not be checked is not verified. */
 function conclude(
   claims: readonly Claim[],
-  { digest, diffID, toc }: Expecting,
+  input: ClaimInput,
   error: ReportError | null,
 ): { error: ReportError | null; result: Result } {
   if (claims.some(({ status }) => status === "mismatch")) return { error, result: "mismatch" };
   if (error) return { error, result: "error" };
-  const unmet = claims.find(({ claim, status }) => status === "not checked" && OUTSIDE.has(claim));
+  const { digest, diffID, toc } = input.expecting;
+  const byTocOnly = digest === null && diffID === null && toc.length > 0;
+  const unmet = claims.find(({ claim, status }) =>
+    status === "not checked" &&
+    (OUTSIDE.has(claim) || (byTocOnly && (claim === "chunks" ? !filesProve(input) : TREE.has(claim))))
+  );
   if (unmet) {
     const message = `The ${unmet.claim} that was expected could not be checked: ${unmet.where}`;
     return {
@@ -336,26 +370,16 @@ function conclude(
   return { error: null, result: given ? "verified" : "consistent" };
 }
 
+/** Claims that a layer's TOC digest proves, if that is all that is known of it. */
+const TREE: ReadonlySet<string> = new Set(["toc", "files", "tocMatchesTar"]);
+
+/** Whether each content has a digest of its own, so that no chunk's is needed. */
+function filesProve({ toc, check }: ClaimInput): boolean {
+  const named = toc?.toc?.files.every(({ kind, size, digest }) =>
+    kind !== "file" || size === 0 || digest !== null
+  );
+  return named === true && check.files.matched === check.files.total;
+}
+
 /** Claims that compare with a digest or number from outside. */
 const OUTSIDE: ReadonlySet<string> = new Set(["digest", "size", "diffID", "uncompressedSize", "tocDigest"]);
-
-function emptyReport(layer: string, error: ReportError): LayerReport {
-  return {
-    layer,
-    format: null,
-    dialect: null,
-    mediaType: null,
-    size: null,
-    digest: null,
-    diffID: null,
-    uncompressedSize: null,
-    tocDigest: null,
-    tarSplitDigest: null,
-    entries: null,
-    chunks: { total: 0, verified: 0 },
-    claims: [],
-    findings: [],
-    error,
-    result: "error",
-  };
-}

@@ -86,7 +86,9 @@ function listed(entry: TarEntry, sha256: string): Listed {
     paxB64: mapB64(entry.pax && new Map([...entry.pax].filter(([key]) => !key.startsWith("SCHILY.xattr.")))),
     sha256: entry.kind === "file" ? sha256 : undefined,
   };
-  return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined)) as unknown as Listed;
+  return Object.fromEntries(
+    Object.entries(found).filter(([, value]) => value !== undefined),
+  ) as unknown as Listed;
 }
 
 for (const source of index.sources) {
@@ -101,6 +103,8 @@ for (const source of index.sources) {
       const { tarFormat: _, ...want } = expected[i]!;
       expect(entry).toEqual(want);
     });
-    for (const piece of [511, 512, 513, ...(tar.length < 400_000 ? [1] : [])]) expect(list(tar, piece)).toEqual(got);
+    for (const piece of [511, 512, 513, ...(tar.length < 400_000 ? [1] : [])]) {
+      expect(list(tar, piece)).toEqual(got);
+    }
   });
 }

@@ -5,7 +5,8 @@
  */
 
 import { FormatError } from "../../errors.ts";
-import type { Xxh64, ZstdChecksum } from "./events.ts";
+import type { Xxh64 } from "../../digest/xxh64.ts";
+import type { ZstdChecksum } from "./events.ts";
 import type { FrameHeader } from "./frame.ts";
 
 /** Follows the content of the current frame; one object for the whole stream. */
@@ -13,13 +14,14 @@ export class FrameContent {
   /** Bytes of content so far. */
   size = 0;
 
-  readonly #hash: Xxh64;
+  readonly #createHash: () => Xxh64;
+  #hash: Xxh64 | null = null;
   #declaredSize: number | null = null;
   #hasChecksum = false;
   #frameOffset = 0;
 
-  constructor(hash: Xxh64) {
-    this.#hash = hash;
+  constructor(createHash: () => Xxh64) {
+    this.#createHash = createHash;
   }
 
   /** Starts the frame at `frameOffset` in the blob. */
@@ -28,7 +30,10 @@ export class FrameContent {
     this.#declaredSize = header.contentSize;
     this.#hasChecksum = header.hasChecksum;
     this.#frameOffset = frameOffset;
-    if (header.hasChecksum) this.#hash.init();
+    if (header.hasChecksum) {
+      this.#hash ??= this.#createHash();
+      this.#hash.init();
+    }
   }
 
   /**
@@ -45,7 +50,7 @@ export class FrameContent {
   /** Takes the next bytes, which were admitted. */
   add(bytes: Uint8Array): void {
     this.size += bytes.length;
-    if (this.#hasChecksum) this.#hash.update(bytes);
+    if (this.#hasChecksum) this.#hash!.update(bytes);
   }
 
   /**
@@ -61,7 +66,7 @@ export class FrameContent {
 
   /** Compares with Content_Checksum: the low 32 bits of XXH64 of the content, seed 0 (RFC 8878, 3.1.1). */
   compareChecksum(expected: number): ZstdChecksum {
-    const actual = this.#hash.digestLow32() >>> 0;
+    const actual = this.#hash!.digestLow32() >>> 0;
     return expected === actual ? "ok" : { expected, actual };
   }
 

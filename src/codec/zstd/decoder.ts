@@ -5,27 +5,23 @@
  */
 
 import { FormatError, UsageError } from "../../errors.ts";
-import { Xxh64 } from "../../digest/xxh64.ts";
+import { createXxh64 } from "../../digest/xxh64.ts";
 import { BlockDecoder } from "./block.ts";
-import { BLOCK_HEADER_SIZE, COMPRESSED_BLOCK, parseBlockHeader, RAW_BLOCK } from "./block_header.ts";
 import { BlockInput } from "./block_input.ts";
 import { FrameContent } from "./content.ts";
 import type { ZstdDecoderOptions, ZstdEvents } from "./events.ts";
 import {
-  badMagic,
   type FrameHeader,
   frameHeaderSize,
   MAX_HEADER_SIZE,
   parseFrameHeader,
   SKIPPABLE_MAGIC,
-  startsLikeMagic,
   ZSTD_MAGIC,
 } from "./frame.ts";
 import { History } from "./history.ts";
 import { MAX_WINDOW_LIMIT } from "./limits.ts";
 
 export type {
-  Xxh64,
   ZstdChecksum,
   ZstdDecoderOptions,
   ZstdEvents,
@@ -35,6 +31,11 @@ export type {
 } from "./events.ts";
 
 const DEFAULT_WINDOW_LIMIT = 2 ** 27;
+
+/** Block_Type values (RFC 8878, 3.1.1.2.2). */
+const RAW = 0;
+const RLE = 1;
+const COMPRESSED = 2;
 
 /** What the next byte belongs to. */
 type State = "header" | "block-header" | "raw" | "rle" | "compressed" | "checksum" | "skippable";
@@ -95,7 +96,7 @@ export class ZstdDecoder {
 
   /** @throws UsageError when an option is out of range */
   constructor(events: ZstdEvents, options: ZstdDecoderOptions = {}) {
-    const { windowLimit = DEFAULT_WINDOW_LIMIT, blobOffset = 0, xxh64 = new Xxh64() } = options;
+    const { windowLimit = DEFAULT_WINDOW_LIMIT, blobOffset = 0, xxh64 = createXxh64 } = options;
     if (!Number.isInteger(windowLimit) || windowLimit < 0 || windowLimit > MAX_WINDOW_LIMIT) {
       throw new UsageError(
         "zstd-window-limit-option",
@@ -158,7 +159,7 @@ export class ZstdDecoder {
       if (
         this.#state === "header" && this.#headFilled < 4 && !startsLikeMagic(this.#head, this.#headFilled)
       ) {
-        return badMagic(this.#frameOffset, "does not start with a magic number");
+        return this.#badMagic("does not start with a magic number");
       }
       const what = this.#state === "skippable" ? "skippable frame" : "frame";
       return new FormatError(
@@ -168,7 +169,7 @@ export class ZstdDecoder {
       );
     }
     if (!this.#framesSeen) {
-      return new FormatError("zstd-truncated", "Cannot decode Zstandard stream: it holds no frame", {
+      return new FormatError("zstd-empty", "Cannot decode Zstandard stream: it holds no frame", {
         blobOffset: this.#inOffset,
       });
     }
@@ -221,7 +222,7 @@ export class ZstdDecoder {
       const magic = uint32(this.#head, 0);
       if (magic === ZSTD_MAGIC) this.#headNeeded = 5;
       else if (magic - (magic & 15) === SKIPPABLE_MAGIC) this.#headNeeded = 8;
-      else throw badMagic(this.#frameOffset, `starts with 0x${magic.toString(16).padStart(8, "0")}`);
+      else throw this.#badMagic(`starts with 0x${magic.toString(16).padStart(8, "0")}`);
     } else if (uint32(this.#head, 0) !== ZSTD_MAGIC) {
       this.#startSkippable();
     } else if (this.#headNeeded === 5) {
@@ -229,6 +230,14 @@ export class ZstdDecoder {
     } else {
       this.#startFrame();
     }
+  }
+
+  #badMagic(found: string): FormatError {
+    return new FormatError(
+      "zstd-bad-magic",
+      `Cannot decode bytes at ${this.#frameOffset} as a Zstandard frame: what is there ${found}`,
+      { blobOffset: this.#frameOffset },
+    );
   }
 
   #startSkippable(): void {
@@ -265,14 +274,34 @@ export class ZstdDecoder {
 
   #expectBlock(): void {
     this.#blockOffset = this.#inOffset;
-    this.#expect("block-header", BLOCK_HEADER_SIZE);
+    this.#expect("block-header", 3);
   }
 
+  /** Reads a block header (RFC 8878, 3.1.1.2): one bit "last", two bits of type, 21 bits of size. */
   #startBlock(): void {
+    const header = this.#head[0]! + (this.#head[1]! << 8) + (this.#head[2]! << 16);
+    const type = (header >>> 1) & 3;
+    const size = header >>> 3;
     const blobOffset = this.#blockOffset;
-    const { type, size, last } = parseBlockHeader(this.#head, blobOffset, this.#frame!.blockMax);
-    this.#lastBlock = last;
-    if (type === COMPRESSED_BLOCK) {
+    this.#lastBlock = (header & 1) !== 0;
+    if (type !== RAW && type !== RLE && type !== COMPRESSED) {
+      throw new FormatError(
+        "zstd-corrupt",
+        `Cannot decode Zstandard block at byte ${blobOffset}: its type is reserved`,
+        {
+          blobOffset,
+        },
+      );
+    }
+    const { blockMax } = this.#frame!;
+    if (size > blockMax) {
+      throw new FormatError(
+        "zstd-block-too-large",
+        `Cannot decode Zstandard block at byte ${blobOffset}: it has ${size} bytes, at most ${blockMax} are allowed in this frame`,
+        { blobOffset, expected: `at most ${blockMax}`, actual: String(size) },
+      );
+    }
+    if (type === COMPRESSED) {
       this.#input.reset(blobOffset);
       this.#state = "compressed";
       this.#bodyLeft = size;
@@ -282,8 +311,8 @@ export class ZstdDecoder {
     this.#content.admit(size, blobOffset);
     this.#history.reserve(size, blobOffset);
     this.#blockSize = size;
-    this.#state = type === RAW_BLOCK ? "raw" : "rle";
-    this.#bodyLeft = type === RAW_BLOCK ? size : 1;
+    this.#state = type === RAW ? "raw" : "rle";
+    this.#bodyLeft = type === RAW ? size : 1;
     if (this.#bodyLeft === 0) this.#endBlock(0);
   }
 
@@ -325,4 +354,11 @@ export class ZstdDecoder {
 
 function uint32(bytes: Uint8Array, at: number): number {
   return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
+}
+
+/** Whether one to three bytes at the end of a stream may be the start of a frame that is cut off. */
+function startsLikeMagic(bytes: Uint8Array, size: number): boolean {
+  const value = uint32(bytes, 0) % 2 ** (8 * size);
+  const isZstd = value === ZSTD_MAGIC % 2 ** (8 * size);
+  return isZstd || value - (value & 15) === SKIPPABLE_MAGIC % 2 ** (8 * size);
 }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { Xxh64 } from "../../digest/xxh64.ts";
+
 /** Where a frame begins and what its header declares; offsets and sizes in bytes. */
 export interface ZstdFrameStart {
   /** Offset of the magic number in the compressed stream. */
@@ -54,20 +56,12 @@ export interface ZstdEvents {
   skippableEnd(): void;
 }
 
-/** A hash for content checksums: of one content at a time; `init` starts the next one. */
-export interface Xxh64 {
-  init(): void;
-  update(bytes: Uint8Array): void;
-  /** Low 32 bits of the XXH64 (seed 0) of what was updated since `init`. */
-  digestLow32(): number;
-}
-
 /** Options of a `ZstdDecoder`. */
 export interface ZstdDecoderOptions {
   /** Largest window accepted, in bytes: 128 MiB unless set, at most 1 GiB. About twice as much memory may be used. */
   readonly windowLimit?: number;
   /** Offset of the first pushed byte in the blob, for events and errors; 0 unless set. */
   readonly blobOffset?: number;
-  /** The hash for content checksums, in place of the portable one; the decoder must be its only user. */
-  readonly xxh64?: Xxh64;
+  /** Makes the hash for content checksums, in place of the portable one. */
+  readonly xxh64?: () => Xxh64;
 }

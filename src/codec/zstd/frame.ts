@@ -113,22 +113,6 @@ function windowOf(descriptor: number): number {
   return base + (base / 8) * (descriptor & 7);
 }
 
-/** The error for bytes that start neither a Zstandard nor a skippable frame. `found` completes the sentence. */
-export function badMagic(blobOffset: number, found: string): FormatError {
-  return new FormatError(
-    "zstd-bad-magic",
-    `Cannot decode bytes at ${blobOffset} as a Zstandard frame: what is there ${found}`,
-    { blobOffset },
-  );
-}
-
-/** Whether one to three bytes at the end of a stream may be the start of a frame that is cut off. */
-export function startsLikeMagic(bytes: Uint8Array, size: number): boolean {
-  const value = littleEndian(bytes, 0, size);
-  const isZstd = value === ZSTD_MAGIC % 2 ** (8 * size);
-  return isZstd || value - (value & 15) === SKIPPABLE_MAGIC % 2 ** (8 * size);
-}
-
 function littleEndian(bytes: Uint8Array, at: number, size: number): number {
   let value = 0;
   for (let i = size - 1; i >= 0; i--) value = value * 256 + bytes[at + i]!;

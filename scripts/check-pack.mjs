@@ -1,0 +1,112 @@
+/** Packs the npm package, installs it into empty folders beside Node 22 and Node 24, and uses it there. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { capture, check, env, root } from "./lib.mjs";
+
+const temp = mkdtempSync(join(tmpdir(), "layerproof-pack-"));
+process.on("exit", () => rmSync(temp, { recursive: true, force: true }));
+
+const layer = join(root, "test/fixtures/layers/tree.zstdchunked");
+const fixture = JSON.parse(readFileSync(join(root, "test/fixtures/index.json"), "utf8"))
+  .layers.find(({ file }) => file === "layers/tree.zstdchunked" || file === "tree.zstdchunked");
+
+const packed = capture("npm", ["pack", "--json", "--pack-destination", temp]);
+check(packed.status === 0, "npm pack", packed);
+// Lifecycle scripts may print before the JSON.
+const [{ filename, files }] = JSON.parse(packed.stdout.slice(packed.stdout.indexOf("[\n")));
+const names = files.map(({ path }) => path);
+check(
+  names.includes("dist/cli/main.js") && names.includes("dist/mod.d.ts"),
+  "the package has no dist",
+  names.join("\n"),
+);
+check(
+  !names.some((name) => /^(src|test|scripts)\//.test(name)),
+  "the package holds sources",
+  names.join("\n"),
+);
+console.log(`${filename}: ${names.length} files`);
+
+for (const major of [22, 24]) tryUnder(major);
+tryTypes();
+
+function tryUnder(major) {
+  const folder = join(temp, `node${major}`);
+  mkdirSync(folder);
+  writeFileSync(
+    join(folder, "package.json"),
+    JSON.stringify({ private: true, allowScripts: { node: true } }),
+  );
+  const installed = capture("npm", [
+    "install",
+    "--no-audit",
+    "--no-fund",
+    join(temp, filename),
+    `node@${major}`,
+  ], {
+    cwd: folder,
+  });
+  check(installed.status === 0, `npm install beside Node ${major}`, installed);
+  const bin = join(folder, "node_modules/.bin");
+  const options = { cwd: folder, env: { ...env, PATH: `${bin}:${process.env.PATH}` } };
+  const version = capture("node", ["--version"], options).stdout.trim();
+  check(version.startsWith(`v${major}.`), `Node ${major} was asked for, ${version} runs`);
+
+  const verified = capture("layerproof", ["verify", "--json", "--digest", fixture.digest, layer], options);
+  check(verified.status === 0, `layerproof verify under ${version}`, verified);
+  const report = JSON.parse(verified.stdout);
+  check(report.result === "verified" && report.diffID === fixture.diffID, "wrong report", verified.stdout);
+  const wrong = capture("layerproof", ["verify", "--diff-id", fixture.digest, layer], options);
+  check(wrong.status === 1 && wrong.stdout.startsWith("MISMATCH"), "a wrong diffID is not a mismatch", wrong);
+  check(capture("layerproof", ["verify"], options).status === 2, "no arguments: exit status is not 2");
+  check(
+    capture("layerproof", ["verify", "package.json"], options).status === 3,
+    "no layer: exit status is not 3",
+  );
+  check(capture("layerproof", ["verify", "missing"], options).status === 4, "no file: exit status is not 4");
+
+  const program = `
+    import { readFileSync } from "node:fs";
+    import { memorySource, verifyLayer } from "layerproof";
+    import { openFile } from "layerproof/node";
+    const path = ${JSON.stringify(layer)};
+    const inMemory = await verifyLayer(memorySource(readFileSync(path)));
+    const file = await openFile(path);
+    const onDisk = await verifyLayer(file);
+    await file.close();
+    console.log(inMemory.diffID + " " + onDisk.diffID);`;
+  const imported = capture("node", ["--input-type=module", "--eval", program], options);
+  check(imported.stdout === `${fixture.diffID} ${fixture.diffID}\n`, `import under ${version}`, imported);
+  console.log(`${version}: command and import work`);
+}
+
+/** A program that uses the package compiles against its types, without @types/node for the portable part. */
+function tryTypes() {
+  const folder = join(temp, "node24");
+  writeFileSync(
+    join(folder, "use.ts"),
+    `import { type LayerReport, memorySource, verifyLayer, type VerifyOptions } from "layerproof";
+const options: VerifyOptions = { expect: { size: { value: 1, from: ["here"] } } };
+const report: LayerReport = await verifyLayer(memorySource(new Uint8Array(1)), options);
+const result: "verified" | "consistent" | "mismatch" | "error" = report.result;
+// @ts-expect-error: the type is not any
+const wrong: number = report.result;
+console.log(result, wrong);
+`,
+  );
+  const compilerOptions = {
+    module: "NodeNext",
+    target: "ES2024",
+    lib: ["ES2024", "DOM", "DOM.Iterable", "DOM.AsyncIterable"],
+    strict: true,
+    noEmit: true,
+    types: [],
+  };
+  const config = join(folder, "tsconfig.json");
+  writeFileSync(config, JSON.stringify({ compilerOptions, files: ["use.ts"] }));
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }));
+  const compiled = capture("tsc", ["-p", config]);
+  check(compiled.status === 0, "a program that imports the types does not compile", compiled);
+  console.log("types: a program that imports them compiles");
+}

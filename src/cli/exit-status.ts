@@ -1,0 +1,46 @@
+/**
+ * Exit statuses: the only thing that many scripts look at.
+ *
+ * @module
+ */
+import type { LayerReport, Severity } from "../verify/report.ts";
+
+export const EXIT = {
+  /** Every layer is verified or consistent. */
+  ok: 0,
+  /** Something contradicts, or a finding reaches `--fail-on`. */
+  mismatch: 1,
+  /** Wrong usage; nothing was read. */
+  usage: 2,
+  /** Not readable as a layer, or refused as ambiguous or unsupported. */
+  unreadable: 3,
+  /** The bytes could not be had. */
+  source: 4,
+  /** A bug in this program. */
+  internal: 70,
+  /** Ctrl-C: 128 and the number of SIGINT, as shells have it. */
+  interrupted: 130,
+  /** Nobody reads standard output any more: 128 and the number of SIGPIPE. */
+  brokenPipe: 141,
+} as const;
+
+const RANK: Readonly<Record<Severity, number>> = { info: 0, warning: 1, error: 2 };
+
+/**
+ * The status of one report.
+ * @param failOn findings of this severity or a higher one count as failures; null: findings do not matter
+ */
+export function exitStatus(report: LayerReport, failOn: Severity | null): number {
+  switch (report.result) {
+    case "mismatch":
+      return EXIT.mismatch;
+    case "error":
+      return report.error?.kind === "source" ? EXIT.source : EXIT.unreadable;
+    case "verified":
+    case "consistent": {
+      const failed = failOn !== null &&
+        report.findings.some(({ severity }) => RANK[severity] >= RANK[failOn]);
+      return failed ? EXIT.mismatch : EXIT.ok;
+    }
+  }
+}

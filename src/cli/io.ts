@@ -1,0 +1,70 @@
+/**
+ * What a command sees of the outside: two outputs, whether they are terminals, the environment. Tests put in their own.
+ *
+ * @module
+ */
+import process from "node:process";
+
+/** One output stream. */
+export interface Output {
+  readonly isTerminal: boolean;
+  /** Resolves when the text is handed on; so output that is not read slows the program instead of filling memory. */
+  write(text: string): Promise<void>;
+}
+
+/** The outside of a command. */
+export interface CliIo {
+  readonly stdout: Output;
+  readonly stderr: Output;
+  /** An environment variable, or undefined where it is not set or may not be read. */
+  env(name: string): string | undefined;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+/** The reader of standard output went away (`| head`). */
+export class BrokenPipe extends Error {
+  override readonly name = "BrokenPipe";
+}
+
+/** The outside of this process. */
+export function processIo(signal: AbortSignal): CliIo {
+  return { stdout: output(process.stdout), stderr: output(process.stderr), env, signal };
+}
+
+function output(stream: NodeJS.WriteStream): Output {
+  // Without a listener a broken pipe ends the process with a stack trace, before the callback below is asked.
+  stream.on("error", () => {});
+  return {
+    isTerminal: stream.isTTY === true,
+    write: (text) =>
+      new Promise((resolve, reject) => {
+        stream.write(text, (error) => {
+          if (!error) resolve();
+          else reject(isBrokenPipe(error) ? new BrokenPipe(error.message) : error);
+        });
+      }),
+  };
+}
+
+function isBrokenPipe(error: Error): boolean {
+  const { code } = error as Error & { code?: unknown };
+  return code === "EPIPE" || code === "ERR_STREAM_DESTROYED" || error.name === "BrokenPipe";
+}
+
+/** The part of Deno that tells whether a variable may be read: asking for it could prompt. */
+interface DenoLike {
+  readonly permissions: { querySync(what: { name: "env"; variable: string }): { readonly state: string } };
+}
+
+function env(name: string): string | undefined {
+  try {
+    const { Deno } = globalThis as { Deno?: DenoLike };
+    if (Deno && Deno.permissions.querySync({ name: "env", variable: name }).state !== "granted") {
+      return undefined;
+    }
+    return process.env[name];
+  } catch {
+    return undefined;
+  }
+}

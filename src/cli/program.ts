@@ -1,0 +1,88 @@
+/**
+ * The program `layerproof <command>`: a new command is one more import and one more element of `COMMANDS`.
+ *
+ * @module
+ */
+import { Command, CommanderError } from "commander";
+import { LayerproofError } from "../errors.ts";
+import { type CliDeps, type CommandContext, realDeps } from "./context.ts";
+import { EXIT } from "./exit-status.ts";
+import { BrokenPipe, type CliIo } from "./io.ts";
+import { printable } from "./printable.ts";
+import { addVerifyCommand } from "./verify-command.ts";
+import { EXIT_HELP } from "./verify-help.ts";
+import { VERSION } from "./version.ts";
+
+const COMMANDS: readonly ((program: Command, context: CommandContext) => void)[] = [addVerifyCommand];
+
+/**
+ * Runs the program.
+ * @param args without the names of runtime and script
+ * @returns the exit status
+ */
+export async function runCli(args: readonly string[], io: CliIo, deps: CliDeps = realDeps): Promise<number> {
+  let status: number = EXIT.ok;
+  const out: string[] = [], err: string[] = [];
+  const program = new Command("layerproof")
+    .description("Proves what a container layer is.")
+    .version(VERSION, "-V, --version")
+    .usage("<command> [options]")
+    .addHelpText("after", `\nlayerproof <command> --help explains a command.\n\n${EXIT_HELP}`)
+    .showHelpAfterError("Try: layerproof --help")
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => out.push(text),
+      writeErr: (text) => err.push(text),
+      getOutHelpWidth: () => 110,
+      getErrHelpWidth: () => 110,
+      // Asked by commander's own rules, it would read the environment, which Deno may not allow.
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+      outputError: (text, write) => write(printableLines(text)),
+    });
+  const context: CommandContext = { io, deps, finish: (value) => void (status = value) };
+  for (const add of COMMANDS) add(program, context);
+  try {
+    status = await attempt(() => program.parseAsync(args, { from: "user" }), () => status, io);
+    // Commander only ever writes a few lines, and before a command runs or instead of it.
+    if (out.length > 0) await io.stdout.write(out.join(""));
+    if (err.length > 0) await io.stderr.write(err.join(""));
+    return status;
+  } catch (error) {
+    if (error instanceof BrokenPipe) return EXIT.brokenPipe;
+    throw error;
+  }
+}
+
+async function attempt(run: () => Promise<unknown>, status: () => number, io: CliIo): Promise<number> {
+  try {
+    await run();
+    return status();
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      return error.code === "commander.helpDisplayed" || error.code === "commander.version"
+        ? EXIT.ok
+        : EXIT.usage;
+    }
+    if (error instanceof BrokenPipe) throw error;
+    if (io.signal.aborted) {
+      await io.stderr.write(
+        "layerproof: interrupted, nothing is proved about the layer that was being read\n",
+      );
+      return EXIT.interrupted;
+    }
+    if (error instanceof LayerproofError) {
+      // Errors about layers are in reports; what comes here was found before any layer was read.
+      const advice = error.details.advice ? `${printable(error.details.advice)}\n` : "";
+      await io.stderr.write(`layerproof: ${printable(error.message)}\n${advice}`);
+      return EXIT.usage;
+    }
+    const text = error instanceof Error ? error.stack ?? error.message : String(error);
+    await io.stderr.write(`layerproof: this is a bug, please report it:\n${printableLines(text)}\n`);
+    return EXIT.internal;
+  }
+}
+
+function printableLines(text: string): string {
+  return text.split("\n").map(printable).join("\n");
+}

@@ -1,0 +1,133 @@
+/**
+ * `layerproof verify`: reads layers and says what they are, and whether they are what their digests say.
+ *
+ * @module
+ */
+import { type Command, Option } from "commander";
+import { LayerproofError } from "../errors.ts";
+import { DEFAULT_LIMITS, type VerifyOptions } from "../verify/options.ts";
+import type { LayerReport } from "../verify/report.ts";
+import type { CommandContext } from "./context.ts";
+import { exitStatus } from "./exit-status.ts";
+import { reportOfFailure } from "./failed-report.ts";
+import { humanReport, summaryLine } from "./human-report.ts";
+import type { CliIo } from "./io.ts";
+import { type LayerTask, layerTasks } from "./layers.ts";
+import { printable } from "./printable.ts";
+import { NO_PROGRESS, progressBar } from "./progress.ts";
+import { COLOURED, PLAIN, type Style } from "./style.ts";
+import { shortBytes } from "./units.ts";
+import { SHORT_USAGE, VERIFY_HELP } from "./verify-help.ts";
+import { checkApplicable, gatherGiven, parseLimits, type RawVerifyOptions } from "./verify-options.ts";
+
+/** Adds the command to the program. */
+export function addVerifyCommand(program: Command, context: CommandContext): void {
+  const { toc, pax, zstdWindow, entries, path } = DEFAULT_LIMITS;
+  program.command("verify")
+    .summary("prove what layers are: every digest, in one pass")
+    .description(VERIFY_HELP.purpose)
+    .argument("<layer...>", "file, - for standard input, or oci:DIR[:TAG] for all layers of an image")
+    .showHelpAfterError(SHORT_USAGE)
+    .optionsGroup("What is expected of the layer (from outside; for one layer):")
+    .option("--digest <digest>", "digest of the blob: layers[].digest in the manifest")
+    .option("--size <bytes>", "size of the blob: layers[].size in the manifest")
+    .option("--diff-id <digest>", "digest of the tar stream: rootfs.diff_ids[] in the config")
+    .option("--uncompressed-size <bytes>", "size of the tar stream")
+    .option("--toc-digest <digest>", "digest of the TOC, over the bytes that the layer's dialect hashes")
+    .option("--descriptor <file>", "OCI descriptor in JSON: digest, size, mediaType and annotations at once")
+    .option("--config <file>", "image config in JSON, for the diffID")
+    .option("--layer-index <n>", "which layer of --config, from 0 (needless if it has one)")
+    .option("--toc <file>", "external eStargz TOC: its JSON, or the layer of the TOC image")
+    .option("--platform <os/arch[/variant]>", "which images of an oci: layout (default: all)")
+    .optionsGroup("Output:")
+    .option("--json", "one JSON object a layer, one line each (schema/layer-report.schema.json)")
+    .addOption(
+      new Option("--fail-on <severity>", "exit with 1 if there is a finding of this severity or above")
+        .choices(["error", "warning", "info"]),
+    )
+    .option("--no-progress", "no progress bar (it is only shown on a terminal, for work over a second)")
+    .addOption(
+      new Option("--color <when>", "colours; auto: on a terminal, unless NO_COLOR is set")
+        .choices(["auto", "always", "never"]).default("auto"),
+    )
+    .optionsGroup("Limits (bytes, or with KiB, MiB, GiB):")
+    .option("--limit-toc <size>", `TOC, compressed and uncompressed (default: ${shortBytes(toc)})`)
+    .option("--limit-pax <size>", `PAX header, long name, sparse map (default: ${shortBytes(pax)})`)
+    .option("--limit-window <size>", `zstd window (default: ${shortBytes(zstdWindow)})`)
+    .option("--limit-entries <n>", `number of entries (default: ${entries})`)
+    .option("--limit-path <size>", `one path (default: ${shortBytes(path)})`)
+    .option("--limit-ratio <n>", "uncompressed over compressed size (default: none)")
+    .option("--limit-total <size>", "uncompressed size (default: none)")
+    .addHelpText("after", VERIFY_HELP.rest)
+    .action(async (layers: string[], options: RawVerifyOptions) => {
+      context.finish(await verifyAll(layers, options, context));
+    });
+}
+
+async function verifyAll(layers: string[], raw: RawVerifyOptions, context: CommandContext): Promise<number> {
+  const { io } = context;
+  checkApplicable(layers, raw);
+  const limits = parseLimits(raw);
+  const { expect, toc } = await gatherGiven(raw, limits.toc ?? DEFAULT_LIMITS.toc);
+  const tasks = await layerTasks(layers, expect, raw.platform);
+  const common: VerifyOptions = { limits, signal: io.signal, ...(toc ? { toc } : {}) };
+  const style = styleFor(raw.color, io);
+  const reports: LayerReport[] = [];
+  let status = 0;
+  for (const task of tasks) {
+    const report = await verifyOne(task, common, raw, context);
+    status = Math.max(status, exitStatus(report, raw.failOn ?? null));
+    if (raw.json) {
+      await io.stdout.write(`${JSON.stringify(report)}\n`);
+      if (report.error) {
+        await io.stderr.write(`layerproof: ${printable(report.layer)}: ${printable(report.error.message)}\n`);
+      }
+    } else {
+      await io.stdout.write((reports.length > 0 ? "\n" : "") + humanReport(report, style));
+    }
+    reports.push(report);
+  }
+  if (!raw.json && reports.length > 1) await io.stdout.write(`\n${summaryLine(reports, style)}`);
+  return status;
+}
+
+async function verifyOne(
+  task: LayerTask,
+  common: VerifyOptions,
+  raw: RawVerifyOptions,
+  { io, deps }: CommandContext,
+): Promise<LayerReport> {
+  const bar = raw.progress && io.stderr.isTerminal ? progressBar() : NO_PROGRESS;
+  try {
+    const source = await untilAborted(task.open(), io.signal);
+    try {
+      const { verifyLayer, hashes } = await deps.engine();
+      const options = { ...common, expect: task.expect, hashes, onProgress: bar.update };
+      return await untilAborted(verifyLayer(source, options), io.signal);
+    } finally {
+      // Not awaited: after Ctrl-C a pipe may have a read under way that never ends.
+      source.close().catch(() => {});
+    }
+  } catch (error) {
+    if (io.signal.aborted || !(error instanceof LayerproofError)) throw error;
+    return reportOfFailure(task.name, error);
+  } finally {
+    bar.stop();
+  }
+}
+
+/** `work`, or the reason of the abort as soon as it comes: a pipe that delivers nothing must not hold Ctrl-C up. */
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
+function styleFor(when: RawVerifyOptions["color"], io: CliIo): Style {
+  if (when === "always") return COLOURED;
+  if (when === "never" || !io.stdout.isTerminal) return PLAIN;
+  return io.env("NO_COLOR") || io.env("TERM") === "dumb" ? PLAIN : COLOURED;
+}

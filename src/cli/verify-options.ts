@@ -1,0 +1,168 @@
+/**
+ * From the options of `layerproof verify` to what the engine is told. Everything here happens before a layer is read.
+ *
+ * @module
+ */
+import { parseDigest } from "../digest/digest.ts";
+import { LayerproofError, UsageError } from "../errors.ts";
+import type { Expectations, Expected, Limits } from "../verify/options.ts";
+import type { Severity } from "../verify/report.ts";
+import { parseBytes, parseCount } from "./units.ts";
+
+/** As commander hands them over. */
+export interface RawVerifyOptions {
+  readonly digest?: string;
+  readonly size?: string;
+  readonly diffId?: string;
+  readonly uncompressedSize?: string;
+  readonly tocDigest?: string;
+  readonly descriptor?: string;
+  readonly config?: string;
+  readonly layerIndex?: string;
+  readonly toc?: string;
+  readonly platform?: string;
+  readonly json?: boolean;
+  readonly failOn?: Severity;
+  readonly progress: boolean;
+  readonly color: "auto" | "always" | "never";
+  readonly limitToc?: string;
+  readonly limitPax?: string;
+  readonly limitWindow?: string;
+  readonly limitEntries?: string;
+  readonly limitPath?: string;
+  readonly limitRatio?: string;
+  readonly limitTotal?: string;
+}
+
+/** What is expected of the one layer, and the external TOC. */
+export interface Given {
+  readonly expect: Expectations;
+  readonly toc: Uint8Array | null;
+}
+
+/** Options that speak about one layer. */
+const ONE_LAYER = {
+  digest: "--digest",
+  size: "--size",
+  diffId: "--diff-id",
+  uncompressedSize: "--uncompressed-size",
+  tocDigest: "--toc-digest",
+  descriptor: "--descriptor",
+  config: "--config",
+  toc: "--toc",
+} as const satisfies Partial<Record<keyof RawVerifyOptions, string>>;
+
+/** @throws {UsageError} for options that do not fit these layers */
+export function checkApplicable(layers: readonly string[], raw: RawVerifyOptions): void {
+  const given = (Object.keys(ONE_LAYER) as (keyof typeof ONE_LAYER)[]).filter((key) =>
+    raw[key] !== undefined
+  );
+  const first = given[0] && ONE_LAYER[given[0]];
+  if (first && layers.length > 1) {
+    throw new UsageError(
+      "option-for-one-layer",
+      `${first} speaks about one layer, ${layers.length} were given`,
+      { advice: "Verify them one by one, or all layers of an image at once as oci:DIR:TAG." },
+    );
+  }
+  if (first && layers[0]!.startsWith("oci:")) {
+    throw new UsageError(
+      "option-with-oci",
+      `${first} cannot be used with oci: layers, their manifest says what is expected of them`,
+      { advice: "For one of its layers, give the file blobs/sha256/... itself." },
+    );
+  }
+  if (raw.layerIndex !== undefined && raw.config === undefined) {
+    throw new UsageError("option-needs-config", "--layer-index needs --config FILE");
+  }
+  if (raw.platform !== undefined && !layers.some((layer) => layer.startsWith("oci:"))) {
+    throw new UsageError("option-needs-oci", "--platform chooses among the images of oci:DIR[:TAG]");
+  }
+  if (layers.filter((layer) => layer === "-").length > 1) {
+    throw new UsageError("stdin-twice", "Standard input (-) can be read only once");
+  }
+}
+
+/** The limits that were given. @throws {UsageError} for what is not a number */
+export function parseLimits(raw: RawVerifyOptions): Partial<Limits> {
+  const bytes = (text: string | undefined, option: string) =>
+    text === undefined ? undefined : parseBytes(text, option);
+  const limits = {
+    toc: bytes(raw.limitToc, "--limit-toc"),
+    pax: bytes(raw.limitPax, "--limit-pax"),
+    zstdWindow: bytes(raw.limitWindow, "--limit-window"),
+    entries: raw.limitEntries === undefined ? undefined : parseCount(raw.limitEntries, "--limit-entries"),
+    path: bytes(raw.limitPath, "--limit-path"),
+    ratio: raw.limitRatio === undefined ? undefined : parseRatio(raw.limitRatio),
+    total: bytes(raw.limitTotal, "--limit-total"),
+  };
+  return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined));
+}
+
+function parseRatio(text: string): number {
+  const ratio = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
+  if (Number.isFinite(ratio) && ratio >= 1) return ratio;
+  throw new UsageError(
+    "option-not-a-number",
+    `--limit-ratio: received ${JSON.stringify(text)}, expected a number of 1 or more`,
+  );
+}
+
+/**
+ * What the options say about the layer, contradictions found.
+ * @param tocLimit bytes of `--toc FILE`
+ * @throws {UsageError | UnsupportedError} before anything of the layer is read
+ */
+export async function gatherGiven(raw: RawVerifyOptions, tocLimit: number): Promise<Given> {
+  const own = ownExpectations(raw);
+  if (raw.descriptor === undefined && raw.config === undefined && raw.toc === undefined) {
+    return { expect: own, toc: null };
+  }
+  const files = await import("./expectation-files.ts");
+  const descriptor = raw.descriptor === undefined ? undefined : await files.readDescriptor(raw.descriptor);
+  const configured = raw.config === undefined ? undefined : await files.readDiffID(
+    raw.config,
+    raw.layerIndex === undefined ? null : parseCount(raw.layerIndex, "--layer-index"),
+  );
+  if (configured && own.diffID) agree("diffID", own.diffID, configured);
+  const diffID = own.diffID ?? configured;
+  const expect: Expectations = {
+    ...own,
+    ...(descriptor ? { descriptor } : {}),
+    ...(diffID ? { diffID } : {}),
+  };
+  // The engine asks the same; here it comes before the layer is opened.
+  const { gatherExpectations } = await import("../verify/expect.ts");
+  try {
+    gatherExpectations(expect);
+  } catch (error) {
+    // What is merely wrong with the descriptor is for the report.
+    if (!(error instanceof LayerproofError) || error instanceof UsageError) throw error;
+  }
+  return { expect, toc: raw.toc === undefined ? null : await files.readToc(raw.toc, tocLimit) };
+}
+
+function ownExpectations(raw: RawVerifyOptions): Expectations {
+  const digest = (text: string | undefined, option: string): Expected<string> | undefined =>
+    text === undefined ? undefined : { value: parseDigest(text, option), from: [option] };
+  const bytes = (text: string | undefined, option: string): Expected<number> | undefined =>
+    text === undefined ? undefined : { value: parseBytes(text, option), from: [option] };
+  const all = {
+    digest: digest(raw.digest, "--digest"),
+    size: bytes(raw.size, "--size"),
+    diffID: digest(raw.diffId, "--diff-id"),
+    uncompressedSize: bytes(raw.uncompressedSize, "--uncompressed-size"),
+    tocDigest: digest(raw.tocDigest, "--toc-digest"),
+  };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+}
+
+function agree(what: string, a: Expected<string>, b: Expected<string>): void {
+  if (a.value === b.value) return;
+  throw new UsageError(
+    "expectations-contradict",
+    `Two values are given for the ${what}: ${a.value} (${a.from.join(" > ")}) and ${b.value} (${
+      b.from.join(" > ")
+    })`,
+  );
+}

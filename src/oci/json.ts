@@ -1,0 +1,87 @@
+/**
+ * Reading JSON that someone else wrote: every surprise is a `FormatError` that names the place, never a `TypeError`.
+ *
+ * @module
+ */
+import { FormatError } from "../errors.ts";
+import { messageOf } from "../source/source.ts";
+
+/** An object of JSON. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/**
+ * The object that `bytes` hold.
+ * @param what names the document in messages
+ * @throws {FormatError} `json-invalid`, `json-type`
+ */
+export function parseObject(bytes: Uint8Array, what: string): JsonObject {
+  let value: unknown;
+  try {
+    value = JSON.parse(utf8.decode(bytes));
+  } catch (cause) {
+    throw new FormatError("json-invalid", `${what} is not JSON: ${messageOf(cause)}`, { source: what, cause });
+  }
+  return asObject(value, what);
+}
+
+/** @throws {FormatError} `json-type` */
+export function asObject(value: unknown, what: string): JsonObject {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw wrongType(what, "an object", value);
+  }
+  return value as JsonObject;
+}
+
+/** @throws {FormatError} `json-type` */
+export function asArray(value: unknown, what: string): readonly unknown[] {
+  if (!Array.isArray(value)) throw wrongType(what, "an array", value);
+  return value;
+}
+
+/** @throws {FormatError} `json-type` */
+export function asString(value: unknown, what: string): string {
+  if (typeof value !== "string") throw wrongType(what, "a string", value);
+  return value;
+}
+
+/** A number of bytes. @throws {FormatError} `json-type` */
+export function asSize(value: unknown, what: string): number {
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) {
+    throw wrongType(what, "a whole number of bytes", value);
+  }
+  return value;
+}
+
+/** An object whose values are strings. @throws {FormatError} `json-type` */
+export function asStringMap(value: unknown, what: string): Readonly<Record<string, string>> {
+  const entries = Object.entries(asObject(value, what));
+  return Object.fromEntries(entries.map(([key, text]) => [key, asString(text, `${what}[${shown(key)}]`)]));
+}
+
+/** What is there, or undefined for absent and null fields. */
+export function optional<T>(
+  value: unknown,
+  read: (value: unknown, what: string) => T,
+  what: string,
+): T | undefined {
+  return value === undefined || value === null ? undefined : read(value, what);
+}
+
+function wrongType(what: string, expected: string, value: unknown): FormatError {
+  const actual = value === undefined ? "nothing" : shown(value);
+  return new FormatError("json-type", `${what} must be ${expected}, received ${actual}`, {
+    source: what,
+    expected,
+    actual,
+  });
+}
+
+/** A short, printable form of any JSON value. */
+function shown(value: unknown): string {
+  if (Array.isArray(value)) return "an array";
+  if (typeof value === "object" && value !== null) return "an object";
+  const text = JSON.stringify(value) ?? "undefined";
+  return text.length > 100 ? `${text.slice(0, 100)}...` : text;
+}

@@ -1,0 +1,91 @@
+/** The program as a process of its own, under the runtime that runs the tests. */
+import { createReadStream, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { describe, expect, test } from "vitest";
+import { shell, start, tempDir } from "./support.ts";
+
+const LAYER = "test/fixtures/layers/tree.zstdchunked";
+const LAYER_DIGEST = "sha256:36dbea3c9c9a096cc560bbbe56f7c1c61e38575cd87bc22ea6646782be465533";
+const isDeno = "Deno" in globalThis;
+
+describe("as a process", () => {
+  test("verifies a file and exits with 0", async () => {
+    const { status, stdout, stderr } = await start(["--digest", LAYER_DIGEST, LAYER]).outcome;
+    expect(stdout).toMatch(/^VERIFIED {2}test\/fixtures/);
+    expect(stderr).toBe("");
+    expect(status).toBe(0);
+  });
+
+  test("verifies standard input", async () => {
+    const { child, outcome } = start(["--json", "--digest", LAYER_DIGEST, "-"]);
+    createReadStream(LAYER).pipe(child.stdin!);
+    const { status, stdout } = await outcome;
+    expect(JSON.parse(stdout)).toMatchObject({ layer: "-", result: "verified", size: 82776 });
+    expect(status).toBe(0);
+  });
+
+  test("prints no escape sequences when it does not write to a terminal", async () => {
+    const { stdout, stderr } = await start([LAYER]).outcome;
+    expect(stdout + stderr).not.toContain("\x1b");
+  });
+
+  test("a missing file, a directory: exit status 4, and the next layer is still read", async () => {
+    const directory = tempDir();
+    const { status, stdout } = await start(["--json", "no/such/file", directory, LAYER]).outcome;
+    const codes = stdout.trimEnd().split("\n").map((line) => JSON.parse(line).error?.code ?? null);
+    expect(codes).toEqual(["source-not-found", "source-is-directory", null]);
+    expect(status).toBe(4);
+  });
+
+  test.skipIf(!isDeno)("without --allow-read says which permission is missing (Deno)", async () => {
+    const { status, stdout } = await start([LAYER], []).outcome;
+    expect(stdout).toContain(`Add --allow-read=${LAYER}`);
+    expect(status).toBe(4);
+  });
+
+  test.skipIf(!isDeno)("needs --allow-read for the layer and nothing else (Deno)", async () => {
+    const { status, stdout } = await start([LAYER], [`--allow-read=${LAYER}`]).outcome;
+    expect(stdout).toContain("CONSISTENT");
+    expect(status).toBe(0);
+  });
+
+  test("Ctrl-C while a pipe delivers nothing ends it with 130 and a message", async () => {
+    const { child, outcome } = start(["-"]);
+    child.stdin!.write(readFileSync(LAYER).subarray(0, 20_000));
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    child.kill("SIGINT");
+    const { status, stdout, stderr } = await outcome;
+    expect(stdout).toBe("");
+    expect(stderr).toContain("interrupted");
+    expect(status).toBe(130);
+  });
+
+  test("a reader that goes away ends it quietly", () => {
+    // So many reports that they do not fit into the buffer of a pipe.
+    const layers = Array(100).fill(LAYER).join(" ");
+    const { stdout, stderr } = shell(
+      `layerproof_verify --json ${layers} | head -c 1; echo " \${PIPESTATUS[0]}"`,
+    );
+    expect(stdout).toBe("{ 141\n");
+    expect(stderr).toBe("");
+  });
+
+  test("a FIFO is read as a pipe", () => {
+    const fifo = join(tempDir(), "fifo");
+    const { stdout, status } = shell(
+      `mkfifo ${fifo}; cat ${LAYER} > ${fifo} & layerproof_verify --json ${fifo}`,
+    );
+    expect(JSON.parse(stdout)).toMatchObject({ result: "consistent", digest: LAYER_DIGEST });
+    expect(status).toBe(0);
+  });
+
+  // Root may read everything.
+  test.skipIf(process.getuid?.() === 0)("a file without permission: exit status 4 and advice", () => {
+    const file = join(tempDir(), "layer");
+    writeFileSync(file, "", { mode: 0 });
+    const { status, stdout } = shell(`layerproof_verify ${file}`);
+    expect(stdout).toContain("source-no-permission");
+    expect(status).toBe(4);
+  });
+});

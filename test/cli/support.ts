@@ -1,0 +1,136 @@
+/** What the tests of the command line share. */
+import { spawn, spawnSync } from "node:child_process";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import type { CliDeps } from "../../src/cli/context.ts";
+import type { CliIo, Output } from "../../src/cli/io.ts";
+import { runCli } from "../../src/cli/program.ts";
+import type { LayerReport } from "../../src/verify/report.ts";
+
+export const DIGEST = `sha256:${"a".repeat(64)}`;
+export const OTHER_DIGEST = `sha256:${"b".repeat(64)}`;
+
+/** A report made by hand: a verified gzip layer, with changes. */
+export function report(changes: Partial<LayerReport>): LayerReport {
+  return {
+    layer: "layer.tar.gz",
+    format: "gzip",
+    dialect: null,
+    mediaType: "application/vnd.oci.image.layer.v1.tar+gzip",
+    size: 82776,
+    digest: DIGEST,
+    diffID: OTHER_DIGEST,
+    uncompressedSize: 356352,
+    tocDigest: null,
+    tarSplitDigest: null,
+    entries: 119,
+    chunks: { total: 0, verified: 0 },
+    claims: [{
+      claim: "digest",
+      status: "verified",
+      expected: DIGEST,
+      actual: DIGEST,
+      where: "the whole blob",
+      chain: ["--digest"],
+    }],
+    findings: [],
+    error: null,
+    result: "verified",
+    ...changes,
+  };
+}
+
+/** What a command did. */
+export interface Outcome {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** An outside that keeps what is written. */
+export function fakeIo(
+  { terminal = false, env = {}, signal = new AbortController().signal }: {
+    terminal?: boolean;
+    env?: Readonly<Record<string, string>>;
+    signal?: AbortSignal;
+  } = {},
+): { io: CliIo; written: () => { stdout: string; stderr: string } } {
+  const texts = { stdout: "", stderr: "" };
+  const output = (name: "stdout" | "stderr"): Output => ({
+    isTerminal: terminal,
+    write: (text) => {
+      texts[name] += text;
+      return Promise.resolve();
+    },
+  });
+  const io = {
+    stdout: output("stdout"),
+    stderr: output("stderr"),
+    env: (name: string) => env[name],
+    signal,
+  };
+  return { io, written: () => texts };
+}
+
+/** Runs the program in this process. */
+export async function cli(args: readonly string[], deps?: CliDeps, options = {}): Promise<Outcome> {
+  const { io, written } = fakeIo(options);
+  const status = await runCli(args, io, deps);
+  return { status, ...written() };
+}
+
+/** A new empty directory. */
+export function tempDir(): string {
+  return mkdtempSync(join(tmpdir(), "layerproof-"));
+}
+
+const isDeno = "Deno" in globalThis;
+
+/** The arguments that make this runtime run a script of the repository. */
+export function scriptArgs(script: string, permissions: readonly string[] = ["-A"]): string[] {
+  return isDeno ? ["run", "--no-prompt", "--node-modules-dir=manual", ...permissions, script] : [script];
+}
+
+/**
+ * `RUNTIME` is this runtime. Named directly, Deno's `spawn` would recognise itself and rewrite its arguments: all
+ * permissions, and a process in between that signals do not pass.
+ */
+export const runtimeEnv = { ...process.env, RUNTIME: process.execPath };
+
+/** Runs a shell script in which `layerproof_verify` is verify.ts under this runtime. */
+export function shell(script: string): { status: number | null; stdout: string; stderr: string } {
+  const args = scriptArgs("verify.ts").join(" ");
+  const { status, stdout, stderr } = spawnSync(
+    "bash",
+    ["-c", `layerproof_verify() { "$RUNTIME" ${args} "$@"; }; ${script}`],
+    { encoding: "utf8", env: runtimeEnv },
+  );
+  return { status, stdout, stderr };
+}
+
+/** A running program; `feed` writes to its standard input. */
+export function start(args: readonly string[], permissions?: readonly string[]): {
+  child: ReturnType<typeof spawn>;
+  outcome: Promise<Outcome & { signal: string | null }>;
+} {
+  const child = spawn("bash", [
+    "-c",
+    'exec "$RUNTIME" "$@"',
+    "bash",
+    ...scriptArgs("verify.ts", permissions),
+    ...args,
+  ], {
+    stdio: ["pipe", "pipe", "pipe"],
+    env: runtimeEnv,
+  });
+  let stdout = "", stderr = "";
+  child.stdout!.setEncoding("utf8").on("data", (text: string) => stdout += text);
+  child.stderr!.setEncoding("utf8").on("data", (text: string) => stderr += text);
+  const outcome = new Promise<Outcome & { signal: string | null }>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (status, signal) => resolve({ status: status ?? -1, stdout, stderr, signal }));
+  });
+  return { child, outcome };
+}

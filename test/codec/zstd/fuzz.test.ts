@@ -1,0 +1,147 @@
+import { zstdDecompressSync } from "node:zlib";
+import { describe, expect, test } from "vitest";
+import { concat } from "../../support/bytes.ts";
+import { type Random, random, randomBytes, randomText } from "../../support/random.ts";
+import { zstdFrame } from "../../support/zstd.ts";
+import { decode, expectBytes } from "./support.ts";
+
+/**
+ * Where the decoder is stricter than libzstd 1.5.7 as node:zlib calls it, and why:
+ *
+ * - its fast loop for four Huffman streams does not look whether they are used up exactly, which RFC 8878, 4.2.2 demands;
+ * - it takes a compressed block of no bytes for an empty one, although both sections need a byte (RFC 8878, 3.1.1.3);
+ * - it checks offsets against what is still in its buffer, not against the window (RFC 8878, 3.1.1.5);
+ * - it allows Huffman codes of 12 bits, where RFC 8878, 4.2.1 allows 11;
+ * - it does not compare the content size when the last block is empty (RFC 8878, 3.1.1.1.4 has it as the original size);
+ * - it ignores window and block limits when the whole frame and its content size are there at once.
+ */
+const STRICTER = [
+  /bit stream of the literals/,
+  /it is empty, without literals and sequences sections/,
+  /reaches beyond the window/,
+  /the longest Huffman code has 12 bits|a Huffman weight is 12/,
+  /bytes of content and holds/,
+  /it needs a window of/,
+  /are allowed in this frame/,
+];
+
+/** Deno 2.9's `zstdDecompressSync` returns what it has of a frame that is cut off, where Node throws. */
+if ("Deno" in globalThis) STRICTER.push(/the stream ends inside it/);
+
+function sample({ below, next }: Random): Uint8Array {
+  const length = below([8, 300, 3000, 20_000, 150_000][below(5)]!);
+  switch (below(5)) {
+    case 0:
+      return randomText(length, next());
+    case 1:
+      return randomBytes(length, next()).map((byte) => byte & (byte >>> 3));
+    case 2:
+      return new Uint8Array(length).map((_, at) => at % 7 + (below(40) === 0 ? 1 : 0));
+    case 3:
+      return new Uint8Array(length).map(() => 97 + below(4));
+    default:
+      return concat(
+        randomText(length, next()),
+        new Uint8Array(length % 500),
+        randomBytes(length % 700, next()),
+      );
+  }
+}
+
+/** One to three changes: a bit, a byte, a byte less, a byte more, a byte from elsewhere; half of them near the start. */
+function mutate(frame: Uint8Array, { below }: Random): Uint8Array {
+  let out = frame.slice();
+  for (let changes = 1 + (below(3) === 0 ? below(3) : 0); changes > 0 && out.length > 0; changes--) {
+    const at = below(2) === 0 ? below(Math.min(out.length, 60)) : below(out.length);
+    const what = below(6);
+    if (what < 2) out[at]! ^= 1 << below(8);
+    else if (what === 2) out[at] = below(256);
+    else if (what === 3) out = concat(out.subarray(0, at), out.subarray(at + 1));
+    else if (what === 4) out = concat(out.subarray(0, at), Uint8Array.of(below(256)), out.subarray(at));
+    else out[at] = out[below(out.length)]!;
+  }
+  return out;
+}
+
+/** What node:zlib makes of the first frame, null when it refuses it. */
+function reference(stream: Uint8Array): Uint8Array | null {
+  try {
+    return new Uint8Array(zstdDecompressSync(stream, { maxOutputLength: 2 ** 28 }));
+  } catch {
+    return null;
+  }
+}
+
+interface FrameEnd {
+  readonly checksum: unknown;
+  readonly outEnd: number;
+}
+
+describe("damaged frames", () => {
+  test.each([1, 2, 3, 4])("are refused, or decoded as node:zlib does (seed %i)", (seed) => {
+    const rng = random(seed);
+    const verdicts = { same: 0, refused: 0, stricter: 0 };
+    for (let frames = 0; frames < 100; frames++) {
+      const frame = zstdFrame(sample(rng), {
+        level: 1 + rng.below(12),
+        checksum: rng.below(6) === 0,
+        contentSize: rng.below(3) > 0,
+        windowLog: 10 + rng.below(9),
+      });
+      for (let round = 0; round < 10; round++) {
+        const damaged = mutate(frame, rng);
+        const { output, error, events } = decode(damaged, damaged.length);
+        const expected = reference(damaged);
+        const first = events.find(([name]) => name === "frameEnd")?.[1] as FrameEnd | undefined;
+        // node:zlib stops behind the first frame and does not care what follows.
+        const accepted = first !== undefined && typeof first.checksum !== "object";
+        if (accepted) {
+          if (expected === null) throw new Error(`node:zlib refuses what was accepted: ${hexOf(damaged)}`);
+          expectBytes(output.subarray(0, first.outEnd), expected);
+          verdicts.same++;
+        } else if (expected === null) {
+          verdicts.refused++;
+        } else {
+          const reason = error?.message ?? "wrong checksum";
+          expect(STRICTER.some((pattern) => pattern.test(reason)), `${reason}: ${hexOf(damaged)}`).toBe(true);
+          verdicts.stricter++;
+        }
+      }
+    }
+    expect(verdicts.same).toBeGreaterThan(50);
+    expect(verdicts.refused).toBeGreaterThan(300);
+  });
+
+  test("give the same verdict in pieces of any size", () => {
+    const rng = random(99);
+    for (let frames = 0; frames < 60; frames++) {
+      const frame = zstdFrame(sample(rng).subarray(0, 5000), { level: 1 + rng.below(9), windowLog: 12 });
+      for (let round = 0; round < 5; round++) {
+        const damaged = mutate(frame, rng);
+        const whole = decode(damaged);
+        const cut = decode(damaged, 1 + rng.below(40));
+        expect(cut.error?.message).toBe(whole.error?.message);
+        expect(cut.events).toEqual(whole.events);
+        expectBytes(cut.output, whole.output);
+      }
+    }
+  });
+
+  test("and pure noise behind a sound header are refused", () => {
+    const rng = random(7);
+    for (let round = 0; round < 500; round++) {
+      const noise = randomBytes(rng.below(300), rng.next());
+      const size = noise.length;
+      const block = Uint8Array.of(((size << 3) | 5) & 255, (size >>> 5) & 255, size >>> 13);
+      const { error } = decode(concat(Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0, 0x58), block, noise), 97);
+      if (error === null) {
+        expect(reference(concat(Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0, 0x58), block, noise))).not
+          .toBeNull();
+      }
+    }
+  });
+});
+
+function hexOf(bytes: Uint8Array): string {
+  return Array.from(bytes.subarray(0, 2000), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
