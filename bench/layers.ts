@@ -4,7 +4,16 @@
  *
  * @module
  */
-import { createWriteStream, existsSync, lstatSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync } from "node:fs";
+import {
+  createWriteStream,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+} from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -25,7 +34,11 @@ export interface BenchLayers {
 /** Makes what is missing in `dir`. */
 export async function benchLayers(dir: string): Promise<BenchLayers> {
   mkdirSync(dir, { recursive: true });
-  const layers = { tar: join(dir, "layer.tar"), gzip: join(dir, "layer.tar.gz"), zstd: join(dir, "layer.tar.zst") };
+  const layers = {
+    tar: join(dir, "layer.tar"),
+    gzip: join(dir, "layer.tar.gz"),
+    zstd: join(dir, "layer.tar.zst"),
+  };
   await make(layers.tar, (out) => pipeline(Readable.from(tarStream(items())), createWriteStream(out)));
   await make(layers.gzip, (out) => compress("gzip", ["-6", "-n", "-c", layers.tar], out));
   await make(layers.zstd, (out) => compress("zstd", ["-3", "-q", "-c", layers.tar], out));
@@ -42,7 +55,10 @@ function compress(program: string, args: readonly string[], out: string): Promis
   const child = spawn(program, args, { stdio: ["ignore", openSync(out, "w"), "inherit"] });
   return new Promise((resolve, reject) => {
     child.on("error", reject);
-    child.on("exit", (code) => (code === 0 ? resolve() : reject(new Error(`${program} ended with status ${code}`))));
+    child.on(
+      "exit",
+      (code) => (code === 0 ? resolve() : reject(new Error(`${program} ended with status ${code}`))),
+    );
   });
 }
 

@@ -24,7 +24,10 @@ export async function run(command: string): Promise<Run> {
   });
   clearInterval(sampler);
   if (code !== 0) throw new Error(`${command}: status ${code}`);
-  return { seconds: (performance.now() - start) / 1000, peak: [...peaks.values()].reduce((a, b) => a + b, 0) };
+  return {
+    seconds: (performance.now() - start) / 1000,
+    peak: [...peaks.values()].reduce((a, b) => a + b, 0),
+  };
 }
 
 /** The best of several runs: other work on the machine only ever adds. */

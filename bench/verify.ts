@@ -24,19 +24,27 @@ const bytes = statSync(layers.tar).size;
 console.log(`${cpus().length} cores, ${cpus()[0]?.model}; tar of ${bytes} bytes; best of ${RUNS}`);
 const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
 const main = quote(join(root, "src/cli/main.ts"));
-const commands = (layer: string) => [
-  ["layerproof, Deno", `deno run -A ${main} verify --no-progress ${quote(layer)}`],
-  ["layerproof, Node", `node ${main} verify --no-progress ${quote(layer)}`],
-] as const;
+const commands = (layer: string) =>
+  [
+    ["layerproof, Deno", `deno run -A ${main} verify --no-progress ${quote(layer)}`],
+    ["layerproof, Node", `node ${main} verify --no-progress ${quote(layer)}`],
+  ] as const;
 
 for (const [layer, peer] of [[layers.gzip, "gunzip"], [layers.zstd, "zstd -d"]] as const) {
   const peerRun = await best(`${peer} -c < ${quote(layer)} | sha256sum`, RUNS);
   row(`${peer} -c | sha256sum`, peerRun, peerRun);
-  for (const [name, command] of commands(layer)) row(`${name}, ${peer.startsWith("g") ? "gzip" : "zstd"}`, await best(command, RUNS), peerRun);
+  for (const [name, command] of commands(layer)) {
+    row(`${name}, ${peer.startsWith("g") ? "gzip" : "zstd"}`, await best(command, RUNS), peerRun);
+  }
 }
 
 function row(name: string, { seconds, peak }: Run, peer: Run): void {
   const rate = `${Math.round(bytes / seconds / 1e6)} MB/s`;
-  const columns = [`${seconds.toFixed(2)} s`, rate, `${Math.round(peak / 2 ** 20)} MiB`, `${(peer.seconds / seconds).toFixed(2)}x`];
+  const columns = [
+    `${seconds.toFixed(2)} s`,
+    rate,
+    `${Math.round(peak / 2 ** 20)} MiB`,
+    `${(peer.seconds / seconds).toFixed(2)}x`,
+  ];
   console.log(name.padEnd(30) + columns.map((text) => text.padStart(11)).join(""));
 }

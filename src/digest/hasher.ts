@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { createCRC32, createSHA256 } from "hash-wasm";
+import type { Xxh64 } from "./xxh64.ts";
 
 /** A streaming hash that is used for one message after the other. */
 export interface Hasher {
@@ -24,12 +24,15 @@ export interface HashBackend {
   readonly name: string;
   sha256(): Promise<Hasher>;
   crc32(): Promise<Crc32>;
+  /** For zstd's content checksums. */
+  xxh64(): Promise<Xxh64>;
 }
 
-/** Runs wherever WebAssembly does. */
+/** Runs wherever WebAssembly does. The package is loaded by the first hasher: with another backend it never is. */
 export const portableHashes: HashBackend = {
   name: "hash-wasm",
   async sha256() {
+    const { createSHA256 } = await import("hash-wasm");
     const hash = await createSHA256();
     hash.init();
     return {
@@ -42,6 +45,7 @@ export const portableHashes: HashBackend = {
     };
   },
   async crc32() {
+    const { createCRC32 } = await import("hash-wasm");
     const hash = await createCRC32();
     hash.init();
     return {
@@ -51,6 +55,15 @@ export const portableHashes: HashBackend = {
         hash.init();
         return Number.parseInt(hex, 16);
       },
+    };
+  },
+  async xxh64() {
+    const { createXXHash64 } = await import("hash-wasm");
+    const hash = await createXXHash64();
+    return {
+      init: () => void hash.init(),
+      update: (bytes) => void hash.update(bytes),
+      digestLow32: () => Number.parseInt(hash.digest("hex").slice(8), 16),
     };
   },
 };

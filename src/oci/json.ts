@@ -21,7 +21,10 @@ export function parseObject(bytes: Uint8Array, what: string): JsonObject {
   try {
     value = JSON.parse(utf8.decode(bytes));
   } catch (cause) {
-    throw new FormatError("json-invalid", `${what} is not JSON: ${messageOf(cause)}`, { source: what, cause });
+    throw new FormatError("json-invalid", `${what} is not JSON: ${messageOf(cause)}`, {
+      source: what,
+      cause,
+    });
   }
   return asObject(value, what);
 }

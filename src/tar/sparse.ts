@@ -54,7 +54,9 @@ function parsePaxMap(map: string, count: string | null, offset: number): SparseE
 
 function decimal(text: string, offset: number): number {
   const value = /^[0-9]{1,16}$/.test(text) ? Number(text) : Number.NaN;
-  if (!Number.isSafeInteger(value)) throw sparseMalformed("its map holds something that is not a number", offset);
+  if (!Number.isSafeInteger(value)) {
+    throw sparseMalformed("its map holds something that is not a number", offset);
+  }
   return value;
 }
 
@@ -200,7 +202,9 @@ class MapReader {
       this.length++;
       if (byte !== 0x0a) this.#digits += String.fromCharCode(byte);
       else this.#line(offset);
-      if (this.#digits.length > 16) throw sparseMalformed("its map holds something that is not a number", offset);
+      if (this.#digits.length > 16) {
+        throw sparseMalformed("its map holds something that is not a number", offset);
+      }
     }
     if (!this.#complete()) return at;
     const padding = (BLOCK_SIZE - (this.length % BLOCK_SIZE)) % BLOCK_SIZE;

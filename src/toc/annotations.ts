@@ -32,26 +32,50 @@ export class AmbiguousToc extends FormatError {}
  * @throws {UsageError | UnsupportedError} for malformed digests
  */
 export function parseTocAnnotations(annotations: Readonly<Record<string, string>>): TocAnnotations {
-  const both = (key: string) =>
-    PREFIXES.map((prefix) => annotations[prefix + key]).filter((value) => value !== undefined);
-  const single = (key: string): string | null => {
-    const values = new Set(both(key));
-    if (values.size > 1) throw ambiguous(`${PREFIXES[0]}${key} and ${PREFIXES[1]}${key} disagree`);
-    return [...values][0] ?? null;
+  const single = singleValues(annotations);
+  const size = annotations[ESTARGZ_UNCOMPRESSED_SIZE];
+  return {
+    ...parseTocDigests(annotations),
+    tocPosition: position(single["manifest-position"], "manifest-position", 4),
+    tarSplitPosition: position(single["tarsplit-position"], "tarsplit-position", 3),
+    uncompressedSize: size === undefined ? null : naturals(size, ESTARGZ_UNCOMPRESSED_SIZE, 1)[0]!,
   };
+}
+
+/**
+ * The digests alone: they are to be met whatever the positions beside them look like.
+ * @throws {AmbiguousToc | UsageError | UnsupportedError} as `parseTocAnnotations`
+ */
+export function parseTocDigests(
+  annotations: Readonly<Record<string, string>>,
+): Pick<TocAnnotations, "jsonDigest" | "compressedDigest"> {
   const json = annotations[ESTARGZ_TOC_DIGEST];
-  const checksum = single("manifest-checksum");
+  const checksum = singleValues(annotations)["manifest-checksum"];
   // stargz-snapshotter's zstd:chunked carries both, but only under its own prefix.
   if (json !== undefined && annotations[`${PREFIXES[0]}manifest-checksum`] !== undefined) {
     throw ambiguous(`both ${ESTARGZ_TOC_DIGEST} and ${PREFIXES[0]}manifest-checksum are set`);
   }
-  const size = annotations[ESTARGZ_UNCOMPRESSED_SIZE];
   return {
     jsonDigest: json === undefined ? null : parseDigest(json, `the annotation ${ESTARGZ_TOC_DIGEST}`),
     compressedDigest: checksum === null ? null : parseDigest(checksum, "the annotation manifest-checksum"),
-    tocPosition: position(single("manifest-position"), "manifest-position", 4),
-    tarSplitPosition: position(single("tarsplit-position"), "tarsplit-position", 3),
-    uncompressedSize: size === undefined ? null : naturals(size, ESTARGZ_UNCOMPRESSED_SIZE, 1)[0]!,
+  };
+}
+
+type Key = "manifest-checksum" | "manifest-position" | "tarsplit-position";
+
+/** Each value under either prefix. @throws {AmbiguousToc} */
+function singleValues(
+  annotations: Readonly<Record<string, string>>,
+): Record<Key, string | null> {
+  const single = (key: Key): string | null => {
+    const values = PREFIXES.map((prefix) => annotations[prefix + key]).filter((value) => value !== undefined);
+    if (new Set(values).size > 1) throw ambiguous(`${PREFIXES[0]}${key} and ${PREFIXES[1]}${key} disagree`);
+    return values[0] ?? null;
+  };
+  return {
+    "manifest-checksum": single("manifest-checksum"),
+    "manifest-position": single("manifest-position"),
+    "tarsplit-position": single("tarsplit-position"),
   };
 }
 

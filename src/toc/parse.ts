@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { FormatError } from "../errors.ts";
+import { FormatError, LimitExceeded } from "../errors.ts";
 import type { EntryKind } from "../tar/entry.ts";
 import { badEntry, Fields, isObject, type JsonObject } from "./fields.ts";
 import { parseStrictJson } from "./json.ts";
@@ -42,6 +42,11 @@ export function parseToc(json: Uint8Array, maxEntries: number): Toc {
   const entries: unknown = isObject(root) ? root["entries"] ?? [] : null;
   if (!isObject(root) || !Array.isArray(entries)) {
     throw new FormatError("toc-json", "Cannot read the TOC: it is not an object with an array of entries");
+  }
+  if (entries.length > maxEntries) {
+    throw new LimitExceeded("entries-limit", `The TOC has more than ${maxEntries} entries`, {
+      advice: "Raise --limit-entries if you trust the layer.",
+    });
   }
   checkKeys(root, "(top level)");
   const top = new Fields(root, "(top level)");

@@ -54,7 +54,13 @@ type Packed = readonly [
   numbers: readonly number[],
   text: readonly [linkName: string, userName: string, groupName: string] | 0,
   xattrs: readonly (readonly [string, readonly number[]])[] | 0,
-  segments: readonly (readonly [offset: number, length: number, digest: string, unitOffset: number, innerOffset: number])[],
+  segments: readonly (readonly [
+    offset: number,
+    length: number,
+    digest: string,
+    unitOffset: number,
+    innerOffset: number,
+  ])[],
   /** 0 where it is that of the only segment. */
   digest: string | null | 0,
 ];
@@ -66,7 +72,20 @@ function pack({ entry, hashed, unitOffset }: EntryRecord): Packed {
   return [
     entry.name,
     entry.kind,
-    [size, storedSize, mode, uid, gid, mtime.seconds, mtime.nanoseconds, devMajor, devMinor, headerOffset, payloadOffset, unitOffset],
+    [
+      size,
+      storedSize,
+      mode,
+      uid,
+      gid,
+      mtime.seconds,
+      mtime.nanoseconds,
+      devMajor,
+      devMinor,
+      headerOffset,
+      payloadOffset,
+      unitOffset,
+    ],
     linkName === "" && userName === "" && groupName === "" ? 0 : [linkName, userName, groupName],
     entry.xattrs ? [...entry.xattrs].map(([name, value]) => [name, [...value]] as const) : 0,
     hashed.segments.map((one) => [one.offset, one.length, one.digest, one.unitOffset, one.innerOffset]),
@@ -75,8 +94,20 @@ function pack({ entry, hashed, unitOffset }: EntryRecord): Packed {
 }
 
 function unpack([name, kind, numbers, text, xattrs, segments, digest]: Packed): EntryRecord {
-  const [size, storedSize, mode, uid, gid, seconds, nanoseconds, devMajor, devMinor, headerOffset, payloadOffset, unitOffset] =
-    numbers as unknown as FixedNumbers;
+  const [
+    size,
+    storedSize,
+    mode,
+    uid,
+    gid,
+    seconds,
+    nanoseconds,
+    devMajor,
+    devMinor,
+    headerOffset,
+    payloadOffset,
+    unitOffset,
+  ] = numbers as unknown as FixedNumbers;
   const [linkName, userName, groupName] = text === 0 ? ["", "", ""] : text;
   return {
     entry: {
@@ -98,11 +129,30 @@ function unpack([name, kind, numbers, text, xattrs, segments, digest]: Packed): 
       xattrs: xattrs === 0 ? null : new Map(xattrs.map(([key, value]) => [key, Uint8Array.from(value)])),
     },
     hashed: {
-      segments: segments.map(([offset, length, digest, unitOffset, innerOffset]) => ({ offset, length, digest, unitOffset, innerOffset })),
+      segments: segments.map(([offset, length, digest, unitOffset, innerOffset]) => ({
+        offset,
+        length,
+        digest,
+        unitOffset,
+        innerOffset,
+      })),
       digest: digest === 0 ? segments[0]![2] : digest,
     },
     unitOffset,
   };
 }
 
-type FixedNumbers = [number, number, number, number, number, number, number, number, number, number, number, number];
+type FixedNumbers = [
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+];

@@ -5,7 +5,7 @@
  */
 import { parseDigest } from "../digest/digest.ts";
 import { FormatError, UsageError } from "../errors.ts";
-import { parseTocAnnotations, type TocAnnotations } from "../toc/annotations.ts";
+import { parseTocAnnotations, parseTocDigests, type TocAnnotations } from "../toc/annotations.ts";
 import type { Expectations, Expected } from "./options.ts";
 
 /** A TOC digest from outside. `dialect`: whichever bytes the layer's dialect hashes. */
@@ -46,6 +46,13 @@ export function gatherExpectations(given: Expectations): Expecting {
   } catch (error) {
     if (!(error instanceof FormatError) || error.code === "ambiguous-toc") throw error;
     badAnnotation = error;
+    // The digests are claims from outside all the same.
+    annotations = {
+      ...parseTocDigests(descriptor.annotations ?? {}),
+      tocPosition: null,
+      tarSplitPosition: null,
+      uncompressedSize: null,
+    };
   }
   const toc: TocExpectation[] = [];
   if (given.tocDigest) {

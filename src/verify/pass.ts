@@ -8,11 +8,9 @@
  */
 import { type Container, DETECT_BYTES, detectContainer } from "../codec/detect.ts";
 import type { CodecEvents, SkippableStart, StreamDecoder, UnitEnd, UnitStart } from "../codec/events.ts";
-import { GzipDecoder } from "../codec/gzip.ts";
-import { NoneDecoder } from "../codec/none.ts";
-import { zstdStream } from "../codec/zstd-stream.ts";
-import type { Crc32, HashBackend, Hasher } from "../digest/hasher.ts";
-import { FormatError, LayerproofError, LimitExceeded, UnsupportedError } from "../errors.ts";
+import { decoderFor, type DecoderOptions } from "../codec/open.ts";
+import type { HashBackend, Hasher } from "../digest/hasher.ts";
+import { LayerproofError, LimitExceeded } from "../errors.ts";
 import type { TarEntry } from "../tar/entry.ts";
 import { canonicalPath } from "../tar/paths.ts";
 import { type TarEnd, type TarHandler, TarReader } from "../tar/reader.ts";
@@ -35,6 +33,8 @@ export interface PassOptions {
   readonly findings: Findings;
   /** The source is a pipe: its TOC comes last, and its bytes are to be kept. */
   readonly pipe: boolean;
+  /** The work is worth loading what makes it faster. */
+  readonly long: boolean;
   readonly onEntry?: ((entry: ReportedEntry) => void) | undefined;
 }
 
@@ -62,6 +62,9 @@ export interface PassResult {
   readonly units: UnitTally;
 }
 
+/** What decoders compute checksums with. */
+type Sums = Pick<DecoderOptions, "crcs" | "xxh64">;
+
 export class LayerPass implements CodecEvents, TarHandler {
   readonly check: TocCheck;
   readonly trailing: TrailingFrames;
@@ -71,7 +74,7 @@ export class LayerPass implements CodecEvents, TarHandler {
   readonly #blobHash: Hasher;
   readonly #diffHash: Hasher;
   readonly #entryHash: Hasher;
-  readonly #crcs: readonly [Crc32, Crc32];
+  readonly #sums: Sums;
   readonly #payload: PayloadHasher;
   readonly #tree: TreeChecker;
   readonly #tar: TarReader;
@@ -91,7 +94,7 @@ export class LayerPass implements CodecEvents, TarHandler {
   #payloadPosition = 0;
   #expander: SparseExpander | null = null;
 
-  private constructor(options: PassOptions, hashers: readonly Hasher[], crcs: readonly [Crc32, Crc32]) {
+  private constructor(options: PassOptions, hashers: readonly Hasher[], sums: Sums) {
     const [blob, diff, piece, whole, tail, entry] = hashers as [
       Hasher,
       Hasher,
@@ -104,7 +107,7 @@ export class LayerPass implements CodecEvents, TarHandler {
     this.#blobHash = blob;
     this.#diffHash = diff;
     this.#entryHash = entry;
-    this.#crcs = crcs;
+    this.#sums = sums;
     this.#payload = new PayloadHasher(piece, whole);
     this.#tree = new TreeChecker(options.findings);
     this.#tar = new TarReader(this, options.limits);
@@ -116,7 +119,11 @@ export class LayerPass implements CodecEvents, TarHandler {
 
   static async create(options: PassOptions): Promise<LayerPass> {
     const hashers = await Promise.all(Array.from({ length: 6 }, () => options.hashes.sha256()));
-    return new LayerPass(options, hashers, [await options.hashes.crc32(), await options.hashes.crc32()]);
+    const crcs = [await options.hashes.crc32(), await options.hashes.crc32()] as const;
+    return new LayerPass(options, hashers, {
+      crcs,
+      xxh64: options.long ? await options.hashes.xxh64() : null,
+    });
   }
 
   push(bytes: Uint8Array): void {
@@ -124,13 +131,13 @@ export class LayerPass implements CodecEvents, TarHandler {
     this.#blobHash.update(bytes);
     this.#size += bytes.length;
     if (this.#head) bytes = this.#detect(bytes);
-    if (bytes.length > 0) this.#decode((decoder) => decoder.push(bytes));
+    if (bytes.length > 0) this.#decode(() => this.#decoder!.push(bytes));
   }
 
   /** Ends the pass; the TOC's other direction and claims are the caller's. */
   end(): PassResult {
     if (this.#head) this.#start(this.#head);
-    this.#decode((decoder) => decoder.end());
+    this.#decode(() => this.#decoder!.end());
     let tarEnd: TarEnd | null = null;
     if (!this.#codecError && !this.#tarError) this.#read(() => tarEnd = this.#tar.end());
     if (tarEnd) {
@@ -169,40 +176,19 @@ export class LayerPass implements CodecEvents, TarHandler {
   #start(head: Uint8Array): void {
     this.#head = null;
     this.#container = detectContainer(head);
-    switch (this.#container) {
-      case "gzip":
-        this.#decoder = new GzipDecoder(this, ...this.#crcs);
-        break;
-      case "zstd":
-        this.#decoder = zstdStream(this, this.#options.limits.zstdWindow);
-        break;
-      case "tar":
-      case "empty":
-        this.#decoder = new NoneDecoder(this);
-        break;
-      case "bzip2":
-      case "xz":
-        this.#codecError = new UnsupportedError(
-          "compression-not-supported",
-          `The layer is compressed with ${this.#container}, which is not supported`,
-          {
-            advice: "Registries and podman's export refuse it too: recompress the layer with gzip or zstd.",
-          },
-        );
-        break;
-      case "unknown":
-        this.#codecError = new FormatError("not-a-layer", "The bytes are no tar, gzip or zstd stream", {
-          blobOffset: 0,
-          advice: "Give a layer blob, an OCI layout as oci:DIR, or - for standard input.",
-        });
-    }
-    if (head.length > 0) this.#decode((decoder) => decoder.push(head));
+    this.#decode(() => {
+      this.#decoder = decoderFor(this.#container, this, {
+        ...this.#sums,
+        zstdWindow: this.#options.limits.zstdWindow,
+      });
+      if (head.length > 0) this.#decoder.push(head);
+    });
   }
 
-  #decode(step: (decoder: StreamDecoder) => void): void {
-    if (this.#codecError || !this.#decoder) return;
+  #decode(step: () => void): void {
+    if (this.#codecError) return;
     try {
-      step(this.#decoder);
+      step();
     } catch (error) {
       if (!(error instanceof LayerproofError)) throw error;
       this.#codecError = error;

@@ -69,7 +69,9 @@ export class TocCheck {
     this.#reportDuplicates();
     const remembered = facts.toc ? this.#remembered : null;
     this.#remembered = null;
-    for (const record of remembered?.drain() ?? []) this.#compare(record, this.#take(record.entry, record.unitOffset));
+    for (const record of remembered?.drain() ?? []) {
+      this.#compare(record, this.#take(record.entry, record.unitOffset));
+    }
   }
 
   /** Which pieces of an entry's content to hash, and whether the whole is needed. */
@@ -215,7 +217,14 @@ export class TocCheck {
     this.#tally(this.positions, "chunk-position-mismatch", entry, where, expected, actual);
   }
 
-  #tally(tally: Tally, code: string, entry: ComparedEntry, where: string, expected: string, actual: string): void {
+  #tally(
+    tally: Tally,
+    code: string,
+    entry: ComparedEntry,
+    where: string,
+    expected: string,
+    actual: string,
+  ): void {
     if (expected === actual) {
       tally.matched++;
       return;

@@ -78,7 +78,7 @@ export function examineToc(
     if (!(error instanceof LayerproofError)) throw error;
     problem = error;
   }
-  const stargz = found.form === "40-byte" && isStargzWriter(toc, expected);
+  const stargz = found.form === "40-byte" && isStargzWriter(toc, json, expected);
   const ownDigest = found.family === "estargz" || stargz ? jsonDigest : compressedDigest;
   return {
     family: found.family,
@@ -120,10 +120,19 @@ function dialectOf(form: TocForm, stargz: boolean): string {
   }
 }
 
-/** Both write the 40-byte footer; only containers/storage records where a file's last frame ends. */
-function isStargzWriter(toc: Toc | null, expected: readonly TocExpectation[]): boolean {
+/**
+ * Both write the 40-byte footer; only containers/storage records where a file's last frame ends. Where no file has
+ * content, the annotations tell, or that only stargz-snapshotter indents its JSON.
+ */
+function isStargzWriter(
+  toc: Toc | null,
+  json: Uint8Array | null,
+  expected: readonly TocExpectation[],
+): boolean {
   const withContent = toc?.files.find((file) => file.chunks.length > 0);
-  return withContent ? withContent.endOffset === null : expected.some(({ of }) => of === "json");
+  if (withContent) return withContent.endOffset === null;
+  const indented = json?.[0] === 0x7b && json[1] === 0x0a && json[2] === 0x09;
+  return indented || expected.some(({ of }) => of === "json");
 }
 
 /** Stops before parsing when an annotation that names exactly these bytes says otherwise. */

@@ -58,6 +58,9 @@ export async function verifyLayer(source: LayerSource, options: VerifyOptions = 
   }
 }
 
+/** Loading hash-wasm takes about as long as the portable XXH64 does for this much. */
+const LONG_FROM = 2 ** 20;
+
 class Verification {
   readonly #source: LayerSource;
   readonly #options: VerifyOptions;
@@ -81,16 +84,18 @@ class Verification {
       hashes: this.#hashes,
       findings: this.#findings,
       pipe,
+      long: pipe || this.#source.size! >= LONG_FROM,
       onEntry: this.#options.onEntry,
     });
     let located = pipe ? null : await this.#locateBefore();
     let toc = located && await this.#load(located, pass);
     await this.#stream(pass);
     const result = pass.end();
+    pass.estargz.end(result.size);
     if (pipe) {
       located = await this.#locateAfter(pass, result);
       toc = await this.#load(located, pass);
-    }
+    } else if (!located?.found && this.#announcesToc(pass, result)) throw this.#changed(0);
     const tocInBlob = toc !== null && this.#streamed(pass, toc, result);
     if (toc?.toc && !tocInBlob && toc.offset !== null && !result.codecError && !result.tarError) {
       toc = this.#misplaced(toc);
@@ -206,14 +211,25 @@ class Verification {
         bytes && parseZstdChunkedFooter(bytes)?.toc.offset === toc.offset
       ) || this.#expecting.annotations?.tocPosition?.offset === toc.offset;
     if (seen === null && announced) return false;
-    throw new SourceError(
-      "source-changed",
-      `The TOC of ${this.#source.name} changed while the layer was read`,
-      {
-        source: this.#source.name,
-        blobOffset: toc.offset,
-      },
-    );
+    throw this.#changed(toc.offset);
+  }
+
+  /** Whether the bytes that streamed by end in a footer. */
+  #announcesToc(pass: LayerPass, { container, codecError }: PassResult): boolean {
+    if (codecError) return false;
+    if (container === "gzip") return pass.estargz.footer !== null;
+    const last = pass.trailing.frames.at(-1)?.bytes;
+    return container === "zstd" && last != null && parseZstdChunkedFooter(last) !== null;
+  }
+
+  #changed(blobOffset: number): SourceError {
+    const { name } = this.#source;
+    const advice = "Something writes to it: try again when it is complete.";
+    return new SourceError("source-changed", `The TOC of ${name} changed while the layer was read`, {
+      source: name,
+      blobOffset,
+      advice,
+    });
   }
 
   /** A TOC that random access finds and the stream does not have at its end: two readers would see two layers. */
@@ -351,9 +367,11 @@ function conclude(
   input: ClaimInput,
   error: ReportError | null,
 ): { error: ReportError | null; result: Result } {
-  if (claims.some(({ status }) => status === "mismatch")) return { error, result: "mismatch" };
+  const { digest, diffID, toc, badAnnotation } = input.expecting;
+  if (badAnnotation || claims.some(({ status }) => status === "mismatch")) {
+    return { error, result: "mismatch" };
+  }
   if (error) return { error, result: "error" };
-  const { digest, diffID, toc } = input.expecting;
   const byTocOnly = digest === null && diffID === null && toc.length > 0;
   const unmet = claims.find(({ claim, status }) =>
     status === "not checked" &&

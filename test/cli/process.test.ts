@@ -1,4 +1,5 @@
 /** The program as a process of its own, under the runtime that runs the tests. */
+import { spawnSync } from "node:child_process";
 import { createReadStream, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
@@ -54,7 +55,8 @@ describe("as a process", () => {
     const { child, outcome } = start(["-"]);
     child.stdin!.write(readFileSync(LAYER).subarray(0, 20_000));
     await new Promise((resolve) => setTimeout(resolve, 1500));
-    child.kill("SIGINT");
+    // Not `child.kill`: under Deno that closes the child's standard input as well.
+    process.kill(child.pid!, "SIGINT");
     const { status, stdout, stderr } = await outcome;
     expect(stdout).toBe("");
     expect(stderr).toContain("interrupted");
@@ -79,6 +81,25 @@ describe("as a process", () => {
     expect(JSON.parse(stdout)).toMatchObject({ result: "consistent", digest: LAYER_DIGEST });
     expect(status).toBe(0);
   });
+
+  const terminal = spawnSync("script", ["--version"]).status === 0;
+  test.skipIf(!terminal)(
+    "on a terminal, work over a second has a progress bar, which is gone before the report",
+    () => {
+      const part = (from: number, size: number) => `tail -c +${from} ${LAYER} | head -c ${size}`;
+      const slow = `(${part(1, 30000)}; sleep 2; ${part(30001, 30000)}; sleep 1; ${part(60001, 30000)})` +
+        " | layerproof_verify -";
+      const { stdout } = shell(`export -f layerproof_verify; script -qec '${slow}' /dev/null < /dev/null`);
+      const [before, report] = stdout.split("CONSISTENT");
+      expect(before).toMatch(/ KiB {2}.*B\/s/);
+      expect(before!.lastIndexOf("\x1b[2K")).toBeGreaterThan(before!.lastIndexOf("B/s"));
+      expect(report).not.toContain("B/s");
+      const quick = shell(
+        `export -f layerproof_verify; script -qec 'layerproof_verify ${LAYER}' /dev/null < /dev/null`,
+      );
+      expect(quick.stdout).not.toContain("B/s");
+    },
+  );
 
   // Root may read everything.
   test.skipIf(process.getuid?.() === 0)("a file without permission: exit status 4 and advice", () => {

@@ -1,6 +1,16 @@
 import { describe, expect, test } from "vitest";
 import { DETECT_BYTES, detectContainer } from "../../src/codec/detect.ts";
-import { bytes, concat, gzipMember, latin1, randomBytes, skippable, tar, tarHeader, zstdFrame } from "../support/mod.ts";
+import {
+  bytes,
+  concat,
+  gzipMember,
+  latin1,
+  randomBytes,
+  skippable,
+  tar,
+  tarHeader,
+  zstdFrame,
+} from "../support/mod.ts";
 
 describe("the container is told by content", () => {
   test("gzip, zstd, and every skippable frame in front of it", () => {
@@ -33,7 +43,9 @@ describe("the container is told by content", () => {
     expect(detectContainer(new Uint8Array(0))).toBe("empty");
     expect(detectContainer(new Uint8Array(100))).toBe("tar");
     expect(detectContainer(tar([{ name: "a" }]).subarray(0, 511))).toBe("unknown");
-    for (const length of [1, 2, 3]) expect(detectContainer(zstdFrame("x").subarray(0, length))).toBe("unknown");
+    for (const length of [1, 2, 3]) {
+      expect(detectContainer(zstdFrame("x").subarray(0, length))).toBe("unknown");
+    }
     expect(detectContainer(Uint8Array.of(0x1f))).toBe("unknown");
   });
 

@@ -30,15 +30,19 @@ export function gunzip(blob: Uint8Array, piece = 65536): GzipRun {
   const never = () => {
     throw new Error("gzip has no skippable frames");
   };
-  const decoder = new GzipDecoder({
-    unitStart: (unit) => void starts.push({ ...unit, extra: unit.extra ? unit.extra.slice() : null }),
-    data: (data) => void pieces.push(data.slice()),
-    unitEnd: (unit) => void ends.push(unit),
-    skippableStart: never,
-    skippableData: never,
-    skippableEnd: never,
-    zeroPadding: (offset) => void (padding = offset),
-  }, crc, headerCrc);
+  const decoder = new GzipDecoder(
+    {
+      unitStart: (unit) => void starts.push({ ...unit, extra: unit.extra ? unit.extra.slice() : null }),
+      data: (data) => void pieces.push(data.slice()),
+      unitEnd: (unit) => void ends.push(unit),
+      skippableStart: never,
+      skippableData: never,
+      skippableEnd: never,
+      zeroPadding: (offset) => void (padding = offset),
+    },
+    crc,
+    headerCrc,
+  );
   let error: string | null = null;
   try {
     for (const part of slices(blob, piece)) decoder.push(part);

@@ -19,7 +19,12 @@ const text = (data: Uint8Array) => new TextDecoder("latin1").decode(data);
 
 describe("members (A53, A56, A57)", () => {
   test("all members come out, each with its place in the blob and in the output", () => {
-    const members = [gzipMember("a", { name: "x" }), gzipMember(""), gzipMember(randomText(3000)), gzipMember("b")];
+    const members = [
+      gzipMember("a", { name: "x" }),
+      gzipMember(""),
+      gzipMember(randomText(3000)),
+      gzipMember("b"),
+    ];
     const blob = concat(...members);
     for (const piece of [...PIECES, 2, 3, 7, 17]) {
       const run = gunzip(blob, piece);

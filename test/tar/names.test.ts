@@ -9,7 +9,19 @@ const anyBytes = fc.oneof(
   // Pieces of valid and broken sequences, which random bytes hardly ever hit.
   fc.array(
     fc.constantFrom(
-      ...["61", "5c", "5c7834", "c3a9", "e38182", "f09fa68a", "efbfbd", "efbbbf", "c0af", "eda080", "f4908080"],
+      ...[
+        "61",
+        "5c",
+        "5c7834",
+        "c3a9",
+        "e38182",
+        "f09fa68a",
+        "efbfbd",
+        "efbbbf",
+        "c0af",
+        "eda080",
+        "f4908080",
+      ],
       ...["e381", "f09f", "80", "ff", "00", "1b5b326a", "7f", "c285", "e280ae"],
     ),
     { maxLength: 10 },
@@ -75,7 +87,9 @@ describe("names", () => {
     fc.assert(
       fc.property(anyBytes, (data) => {
         const shown = escapeName(decodeName(data));
-        expect(shown).not.toMatch(/[\p{Cc}\p{Cs}\u2028\u2029\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ufeff]/u);
+        expect(shown).not.toMatch(
+          /[\p{Cc}\p{Cs}\u2028\u2029\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ufeff]/u,
+        );
         const parts = [...shown.matchAll(/\\\\|\\x([0-9A-F]{2})|[^\\]+/gu)];
         expect(parts.map(([part]) => part).join("")).toBe(shown);
         const back = parts.map(([part, code]) => {

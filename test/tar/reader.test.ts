@@ -67,7 +67,10 @@ describe("long names (A33, A34)", () => {
   test("a long name wins over a PAX path, whichever comes first, as in Go", () => {
     const records = paxHeader({ path: "by-pax", linkpath: "pax-link" });
     for (const before of [[records, gnuLongName("by-gnu")], [gnuLongName("by-gnu"), records]]) {
-      expect(readOne(tar([...before, { name: "own" }]))).toMatchObject({ name: "by-gnu", linkName: "pax-link" });
+      expect(readOne(tar([...before, { name: "own" }]))).toMatchObject({
+        name: "by-gnu",
+        linkName: "pax-link",
+      });
     }
   });
 
@@ -185,7 +188,9 @@ describe("PAX records", () => {
 
   test("keys and values are bytes: not UTF-8, newlines and '=' included", () => {
     const value = latin1("a=b\n\xff\0");
-    const entry = readOne(tar([{ name: "a", xattrs: { "user.b=c": "no" }, pax: { "SCHILY.xattr.user.k": value } }]));
+    const entry = readOne(
+      tar([{ name: "a", xattrs: { "user.b=c": "no" }, pax: { "SCHILY.xattr.user.k": value } }]),
+    );
     expect(entry.xattrs?.get("user.k")).toEqual(value);
     // The key ends at the first "=": this is the attribute "user.b" with the value "c=no".
     expect(entry.xattrs?.get("user.b")).toEqual(bytes("c=no"));
@@ -219,7 +224,9 @@ describe("magic and prefix (A35, A36)", () => {
   });
 
   test("v7 has no prefix, no user name and no devices, whatever bytes stand there", () => {
-    const entry = readOne(tar([{ ...prefix, magic: "v7", uname: "u", gname: "g", devmajor: "x", devminor: "y" }]));
+    const entry = readOne(
+      tar([{ ...prefix, magic: "v7", uname: "u", gname: "g", devmajor: "x", devminor: "y" }]),
+    );
     expect(entry).toMatchObject({ name: "tail", format: "v7", userName: "", groupName: "", devMajor: 0 });
   });
 
@@ -248,7 +255,9 @@ describe("magic and prefix (A35, A36)", () => {
 describe("header checksum and octal fields (A37)", () => {
   test("every way of writing the checksum is accepted", () => {
     for (const checksum of ["ok", "7digits", "blanks", "signed"] as const) {
-      expect(encodeName(readOne(tar([{ name: latin1("\xe9\xff"), checksum }])).name)).toEqual(latin1("\xe9\xff"));
+      expect(encodeName(readOne(tar([{ name: latin1("\xe9\xff"), checksum }])).name)).toEqual(
+        latin1("\xe9\xff"),
+      );
     }
     const sum = headerSum(tarHeader({ name: "a", typeflag: "0" })).toString(8);
     for (const text of [`${sum}`, `${sum} `, `  ${sum}`, `${sum.padStart(8, "0")}`]) {
@@ -258,7 +267,9 @@ describe("header checksum and octal fields (A37)", () => {
 
   test("a wrong one is refused, and so is one that is no octal number", () => {
     const right = headerSum(tarHeader({ name: "a", typeflag: "0" }));
-    for (const checksum of [right + 1, right - 1, 0, bytes("9999999\0"), bytes("garbage\0"), base256(right, 8)]) {
+    for (
+      const checksum of [right + 1, right - 1, 0, bytes("9999999\0"), bytes("garbage\0"), base256(right, 8)]
+    ) {
       expect(codeOf(() => read(tar([{ name: "a", checksum }])))).toBe("tar-bad-checksum");
     }
   });
@@ -327,7 +338,8 @@ describe("base-256 numbers (A38)", () => {
   });
 
   test("a size is exact up to 2^53 - 1, refused above, and refused when negative", () => {
-    const size = (value: number | bigint) => tarHeader({ name: "a", typeflag: "0", size: base256(value, 12) });
+    const size = (value: number | bigint) =>
+      tarHeader({ name: "a", typeflag: "0", size: base256(value, 12) });
     const announced = (value: number) => {
       let seen = -1;
       try {
@@ -361,7 +373,9 @@ describe("PAX size against header size (A39)", () => {
   const hidden = padded(tar([{ name: "hidden", data: "evil" }], { noEnd: true }));
 
   test("the PAX size wins over a header that says 0: what looks like a member is data", () => {
-    const archive = tar([{ name: "outer", size: 0, data: hidden, pax: { size: `${hidden.length}` } }, { name: "b" }]);
+    const archive = tar([{ name: "outer", size: 0, data: hidden, pax: { size: `${hidden.length}` } }, {
+      name: "b",
+    }]);
     for (const piece of PIECES) {
       const { entries } = read(archive, piece);
       expect(entries.map(({ entry }) => entry.name)).toEqual(["outer", "b"]);
@@ -370,7 +384,9 @@ describe("PAX size against header size (A39)", () => {
   });
 
   test("the PAX size wins over a header that says more: what looks like data is a member", () => {
-    const archive = tar([{ name: "outer", size: hidden.length, data: hidden, pax: { size: "0" } }, { name: "b" }]);
+    const archive = tar([{ name: "outer", size: hidden.length, data: hidden, pax: { size: "0" } }, {
+      name: "b",
+    }]);
     expect(read(archive).entries.map(({ entry }) => entry.name)).toEqual(["outer", "hidden", "b"]);
   });
 
@@ -444,7 +460,10 @@ describe("members without payload (A39, A52)", () => {
   });
 
   test("'g' is told as what it is, keeps nothing for the next entry, and its records are given raw", () => {
-    const archive = tar([paxHeader({ path: "evil", comment: "all" }, { global: true }), { name: "a", data: "x" }]);
+    const archive = tar([paxHeader({ path: "evil", comment: "all" }, { global: true }), {
+      name: "a",
+      data: "x",
+    }]);
     const { entries } = read(archive);
     expect(entries.map(({ entry }) => [entry.kind, entry.name, entry.size])).toEqual([
       ["pax-global", "pax_global_header", 0],

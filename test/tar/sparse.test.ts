@@ -93,7 +93,9 @@ describe("sparse members", () => {
   test("an overlapping map outside of the payload is refused by the reader itself, as in Go", () => {
     const regions = [{ offset: 0, data: randomBytes(1024) }];
     for (const format of ["gnu", "pax-0.0", "pax-0.1"] as const) {
-      const archive = tar([sparse({ name: "f", realSize: 2048, regions, map: [[0, 512], [256, 512]] }, format)]);
+      const archive = tar([
+        sparse({ name: "f", realSize: 2048, regions, map: [[0, 512], [256, 512]] }, format),
+      ]);
       expect(codeOf(() => read(archive))).toBe("sparse-malformed");
     }
   });
@@ -134,7 +136,16 @@ describe("maps that are no maps", () => {
   });
 
   test("PAX 1.0: text that is no map is refused, in whatever pieces", () => {
-    const texts = ["x\n", "-1\n", "1\n0\nx\n", "\n", "99999999999999999\n", "1".repeat(600), "1\n0\n", "2\n0\n1\n"];
+    const texts = [
+      "x\n",
+      "-1\n",
+      "1\n0\nx\n",
+      "\n",
+      "99999999999999999\n",
+      "1".repeat(600),
+      "1\n0\n",
+      "2\n0\n1\n",
+    ];
     for (const mapText of texts) {
       const archive = tar([sparse({ name: "f", realSize: 512, regions: [], mapText }, "pax-1.0")]);
       for (const piece of PIECES) expect(codeOf(() => expand(archive, piece))).toBe("sparse-malformed");
@@ -165,7 +176,9 @@ describe("map bombs", () => {
   });
 
   test("a map whose count is a lie allocates nothing for it", () => {
-    const archive = tar([sparse({ name: "f", realSize: 1, regions: [], mapText: "9007199254740991\n" }, "pax-1.0")]);
+    const archive = tar([
+      sparse({ name: "f", realSize: 1, regions: [], mapText: "9007199254740991\n" }, "pax-1.0"),
+    ]);
     expect(codeOf(() => expand(archive))).toBe("sparse-malformed");
   });
 

@@ -10,7 +10,7 @@ import { MAX_BLOCK_SIZE, PADDING } from "./limits.ts";
 /**
  * Collects one compressed block and knows where it is in the blob, so that every parser of its parts can name the
  * place of an error. Blocks are copied here although they may lie whole in the pushed piece: the bit readers then load
- * 32 bits anywhere without a bounds test of their own, and V8 sees one buffer for ever; the copy is below 1 % of the
+ * 32 bits anywhere without a bounds test of their own, and V8 sees one buffer for ever; the copy takes about 1 % of the
  * decoding time.
  */
 export class BlockInput {

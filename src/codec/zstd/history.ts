@@ -13,13 +13,17 @@ const FIRST_CAPACITY = 4 * MAX_BLOCK_SIZE;
 /** Room behind the window, at least: for small windows, moving the window is then rare. */
 const MIN_ROOM = 4 * MAX_BLOCK_SIZE;
 
+/** Buffers up to this size are never given up before a larger one is there. */
+const SMALL_CAPACITY = 2 ** 22;
+
 /**
  * One buffer that is filled from the front, and whose last window is moved to the front when it is full. It lives as
  * long as the decoder and grows with what is really decoded, never with what a frame header declares, so that ten
  * thousands of small frames with large windows cost nothing.
  *
  * The final capacity is one and a half windows: a window then moves once per half window of output, 2 bytes moved per
- * byte decoded. Growing goes there directly from half a window at most, so that never more than two windows are held.
+ * byte decoded. Growing goes there directly from half a window at most, so that never more than two windows are held,
+ * save for buffers below 4 MiB.
  */
 export class History {
   bytes: Uint8Array = new Uint8Array(0);
@@ -34,8 +38,11 @@ export class History {
     this.position = 0;
     this.#windowSize = windowSize;
     this.#fullCapacity = windowSize + Math.max(Math.ceil(windowSize / 2), MIN_ROOM) + PADDING;
-    // A buffer of an earlier frame that is too small but over half a window would break the bound given above.
-    if (this.bytes.length < this.#fullCapacity && this.bytes.length > windowSize / 2) {
+    // A buffer of an earlier frame that is too small but over half a window would break the bound given above. Small
+    // ones are kept nevertheless: a stream of tiny frames with changing windows would otherwise allocate at every
+    // frame, while what is given up here was paid for by megabytes of output.
+    const { length } = this.bytes;
+    if (length > SMALL_CAPACITY && length < this.#fullCapacity && length > windowSize / 2) {
       this.#replace(new Uint8Array(0));
     }
   }

@@ -63,7 +63,10 @@ function mutate(frame: Uint8Array, { below }: Random): Uint8Array {
   return out;
 }
 
-/** What node:zlib makes of the first frame, null when it refuses it. */
+/**
+ * What node:zlib makes of one frame, null when it refuses it. It must not be given more than the frame: whether it
+ * stops behind the first one depends on the size of the output.
+ */
 function reference(stream: Uint8Array): Uint8Array | null {
   try {
     return new Uint8Array(zstdDecompressSync(stream, { maxOutputLength: 2 ** 28 }));
@@ -74,6 +77,7 @@ function reference(stream: Uint8Array): Uint8Array | null {
 
 interface FrameEnd {
   readonly checksum: unknown;
+  readonly endOffset: number;
   readonly outEnd: number;
 }
 
@@ -91,9 +95,8 @@ describe("damaged frames", () => {
       for (let round = 0; round < 10; round++) {
         const damaged = mutate(frame, rng);
         const { output, error, events } = decode(damaged, damaged.length);
-        const expected = reference(damaged);
         const first = events.find(([name]) => name === "frameEnd")?.[1] as FrameEnd | undefined;
-        // node:zlib stops behind the first frame and does not care what follows.
+        const expected = reference(damaged.subarray(0, first?.endOffset ?? damaged.length));
         const accepted = first !== undefined && typeof first.checksum !== "object";
         if (accepted) {
           if (expected === null) throw new Error(`node:zlib refuses what was accepted: ${hexOf(damaged)}`);
