@@ -116,11 +116,6 @@ export class EstargzTail {
     return this.#footer?.footer ?? null;
   }
 
-  /** Takes the blob's size: a member that looks like a footer is one only if it is the very end, and nothing else. */
-  end(size: number): void {
-    if (this.#footer && size - this.#footer.blobOffset !== this.#footer.footer.length) this.#footer = null;
-  }
-
   /** Whether the footer points at the entry, and the entry's member begins at this offset in the tar stream. */
   isTocAt(outOffset: number): boolean {
     const footer = this.footer;

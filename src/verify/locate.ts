@@ -15,7 +15,6 @@ import { ESTARGZ_FOOTER_MAX, findEstargzFooter } from "../toc/footer-estargz.ts"
 import {
   type BlobRange,
   findZstdChunkedFooter,
-  parseZstdChunkedFooter,
   ZSTD_FOOTER_MAX,
   type ZstdChunkedFooter,
 } from "../toc/footer-zstdchunked.ts";
@@ -62,9 +61,16 @@ export async function locateEstargz(
   return { found: { ...found, where: `bytes ${footer.tocOffset} to ${end} of the blob` }, positions: null };
 }
 
-/** The TOC of an eStargz blob that came through a pipe. */
-export async function eStargzFromTail(tail: EstargzTail, context: Context): Promise<Located> {
-  const footer = tail.footer;
+/**
+ * The TOC of an eStargz blob that came through a pipe.
+ * @param end the last bytes of the blob
+ */
+export async function eStargzFromTail(
+  end: Uint8Array,
+  tail: EstargzTail,
+  context: Context,
+): Promise<Located> {
+  const footer = findEstargzFooter(end);
   if (!footer) return NOT_FOUND;
   if (footer.kind === "external") return { found: await externalToc(context), positions: null };
   const entry = tail.entry;
@@ -187,10 +193,16 @@ export async function locateZstdChunked(
   });
 }
 
-/** The TOC of a zstd:chunked blob that came through a pipe. */
-export async function zstdChunkedFromFrames(trailing: TrailingFrames, context: Context): Promise<Located> {
-  const last = trailing.frames.at(-1);
-  const footer = last?.bytes ? parseZstdChunkedFooter(last.bytes) : null;
+/**
+ * The TOC of a zstd:chunked blob that came through a pipe.
+ * @param end the last bytes of the blob
+ */
+export async function zstdChunkedFromFrames(
+  end: Uint8Array,
+  trailing: TrailingFrames,
+  context: Context,
+): Promise<Located> {
+  const footer = findZstdChunkedFooter(end);
   return await choose(footer, context, ({ offset, length }, from) => {
     const frame = trailing.frames.find((one) => one.offset === offset && one.length === length);
     if (!frame) throw noFrame(from, offset, length);

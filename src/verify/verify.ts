@@ -7,7 +7,8 @@ import { DETECT_BYTES, detectContainer } from "../codec/detect.ts";
 import { type HashBackend, portableHashes } from "../digest/hasher.ts";
 import { FormatError, LayerproofError, SourceError, UnsupportedError, UsageError } from "../errors.ts";
 import type { LayerSource } from "../source/source.ts";
-import { parseZstdChunkedFooter } from "../toc/footer-zstdchunked.ts";
+import { findEstargzFooter } from "../toc/footer-estargz.ts";
+import { findZstdChunkedFooter, ZSTD_FOOTER_MAX } from "../toc/footer-zstdchunked.ts";
 import { type ClaimInput, makeClaims } from "./claims.ts";
 import { type Expecting, gatherExpectations } from "./expect.ts";
 import { describeError, failedReport } from "./failed.ts";
@@ -89,14 +90,13 @@ class Verification {
     });
     let located = pipe ? null : await this.#locateBefore();
     let toc = located && await this.#load(located, pass);
-    await this.#stream(pass);
+    const end = await this.#stream(pass);
     const result = pass.end();
-    pass.estargz.end(result.size);
     if (pipe) {
-      located = await this.#locateAfter(pass, result);
+      located = await this.#locateAfter(end, pass, result);
       toc = await this.#load(located, pass);
-    } else if (!located?.found && this.#announcesToc(pass, result)) throw this.#changed(0);
-    const tocInBlob = toc !== null && this.#streamed(pass, toc, result);
+    } else if (!located?.found && this.#footerOffset(end, result) !== null) throw this.#changed(null);
+    const tocInBlob = toc !== null && this.#streamed(end, pass, toc, result);
     if (toc?.toc && !tocInBlob && toc.offset !== null && !result.codecError && !result.tarError) {
       toc = this.#misplaced(toc);
     }
@@ -112,13 +112,16 @@ class Verification {
     });
   }
 
-  async #stream(pass: LayerPass): Promise<void> {
+  /** Pushes the whole source through, and returns its last bytes: enough for any footer. */
+  async #stream(pass: LayerPass): Promise<Uint8Array> {
     const { signal, onProgress } = this.#options;
     let bytes = 0;
+    let end: Uint8Array = new Uint8Array(0);
     for await (const piece of this.#source.stream()) {
       signal?.throwIfAborted();
       pass.push(piece);
       bytes += piece.length;
+      end = lastBytes(end, piece);
       onProgress?.({ bytes, total: this.#source.size });
     }
     signal?.throwIfAborted();
@@ -133,6 +136,7 @@ class Verification {
         },
       );
     }
+    return end;
   }
 
   async #locateBefore(): Promise<Located> {
@@ -149,10 +153,14 @@ class Verification {
     }
   }
 
-  async #locateAfter(pass: LayerPass, { container, codecError }: PassResult): Promise<Located> {
-    if (!codecError && container === "gzip") return await eStargzFromTail(pass.estargz, this.#context());
+  async #locateAfter(
+    end: Uint8Array,
+    pass: LayerPass,
+    { container, codecError }: PassResult,
+  ): Promise<Located> {
+    if (!codecError && container === "gzip") return await eStargzFromTail(end, pass.estargz, this.#context());
     if (!codecError && container === "zstd") {
-      return await zstdChunkedFromFrames(pass.trailing, this.#context());
+      return await zstdChunkedFromFrames(end, pass.trailing, this.#context());
     }
     return { found: null, positions: null };
   }
@@ -196,38 +204,36 @@ class Verification {
    * change between the two, or the footer can point to where the stream has no TOC.
    * @throws {SourceError} `source-changed`
    */
-  #streamed(pass: LayerPass, toc: TocFacts, { codecError, tarError }: PassResult): boolean {
+  #streamed(end: Uint8Array, pass: LayerPass, toc: TocFacts, result: PassResult): boolean {
+    const { codecError, tarError } = result;
     const read = toc.family === "estargz" ? toc.jsonDigest : toc.compressedDigest;
     if (toc.offset === null || read === null || codecError) return false;
-    const { entry, footer } = pass.estargz;
+    const { entry } = pass.estargz;
     const seen = toc.family === "estargz"
       ? (entry?.unitOffset === toc.offset ? entry.digest : null)
       : pass.trailing.frames.find(({ offset }) => offset === toc.offset)?.digest ?? null;
     if (seen === read) return true;
     if (tarError && toc.family === "estargz") return false;
-    const announced = toc.family === "estargz"
-      ? footer !== null && footer.kind !== "external" && footer.tocOffset === toc.offset
-      : pass.trailing.frames.some(({ bytes }) =>
-        bytes && parseZstdChunkedFooter(bytes)?.toc.offset === toc.offset
-      ) || this.#expecting.annotations?.tocPosition?.offset === toc.offset;
+    const announced = this.#footerOffset(end, result) === toc.offset ||
+      this.#expecting.annotations?.tocPosition?.offset === toc.offset;
     if (seen === null && announced) return false;
     throw this.#changed(toc.offset);
   }
 
-  /** Whether the bytes that streamed by end in a footer. */
-  #announcesToc(pass: LayerPass, { container, codecError }: PassResult): boolean {
-    if (codecError) return false;
-    if (container === "gzip") return pass.estargz.footer !== null;
-    const last = pass.trailing.frames.at(-1)?.bytes;
-    return container === "zstd" && last != null && parseZstdChunkedFooter(last) !== null;
+  /** Where the bytes that streamed by say that the TOC is; -1 for another blob, null for nowhere. */
+  #footerOffset(end: Uint8Array, { container, codecError }: PassResult): number | null {
+    if (codecError) return null;
+    if (container === "zstd") return findZstdChunkedFooter(end)?.toc.offset ?? null;
+    const footer = container === "gzip" ? findEstargzFooter(end) : null;
+    return footer && (footer.kind === "external" ? -1 : footer.tocOffset);
   }
 
-  #changed(blobOffset: number): SourceError {
+  #changed(blobOffset: number | null): SourceError {
     const { name } = this.#source;
     const advice = "Something writes to it: try again when it is complete.";
     return new SourceError("source-changed", `The TOC of ${name} changed while the layer was read`, {
       source: name,
-      blobOffset,
+      ...(blobOffset !== null && { blobOffset }),
       advice,
     });
   }
@@ -345,6 +351,15 @@ class Verification {
     const error = pass.codecError ?? pass.tarError;
     return error && describeError(error);
   }
+}
+
+/** The last bytes of what came so far; a copy, for the piece may be overwritten. */
+function lastBytes(before: Uint8Array, piece: Uint8Array): Uint8Array {
+  if (piece.length >= ZSTD_FOOTER_MAX) return piece.slice(-ZSTD_FOOTER_MAX);
+  const both = new Uint8Array(before.length + piece.length);
+  both.set(before);
+  both.set(piece, before.length);
+  return both.slice(-ZSTD_FOOTER_MAX);
 }
 
 function formatOf(pass: PassResult, toc: TocFacts | null): LayerFormat | null {

@@ -397,6 +397,26 @@ describe("a TOC that only random access finds is told, not taken for a source th
     }
   });
 
+  test("eStargz: the footer is the end of a file's content, as only random access sees it", async () => {
+    // The last member is stored, its content ends in a footer, and CRC-32 and length stand where the footer's do.
+    const { blob, tocOffset } = sound;
+    const fake = estargzFooter("estargz", tocOffset).subarray(0, 43);
+    const last = gzipMember(fake, { stored: true });
+    const hiding = concat(blob.subarray(0, blob.length - 51), last);
+    for (const [way, report] of await verifyBoth(hiding, expecting({ digest: sha256(hiding) }))) {
+      expect(report, way).toMatchObject({ error: null, format: "estargz", digest: sha256(hiding) });
+    }
+    const lone = concat(
+      gzipMember(tar(ITEMS)),
+      gzipMember(estargzFooter("estargz", 5).subarray(0, 43), { stored: true }),
+    );
+    for (const [way, report] of await verifyBoth(lone, expecting({ digest: sha256(lone) }))) {
+      expect(report.result, way).toBe("mismatch");
+      expect(report.error, way).toBe(null);
+      expect(claimOf(report, "toc").status).toBe("mismatch");
+    }
+  });
+
   test("zstd:chunked: data frames behind the TOC", async () => {
     const { blob, footer } = zstdChunked(ITEMS);
     const end = blob.length - footer.length - 8;
