@@ -1,12 +1,12 @@
 /**
  * Lists the files of a layer with Deno's standard tar reader: the tar streams of this package are Web streams.
  *
- *     deno run --allow-read --allow-import=jsr.io examples/untar.ts layer.tar.zst
+ *     deno run -A examples/untar.ts layer.tar.zst
  *
  * `UntarStream` reads ustar headers only; `verifyLayer` with `onEntry` reads PAX, GNU and sparse members too.
  */
 // deno-lint-ignore no-import-prefix -- an example is one file
-import { UntarStream } from "jsr:@std/tar@^0.1.5/untar-stream";
+import { UntarStream } from "jsr:@std/tar@^0.1/untar-stream";
 import { tarStream } from "../src/export/tar-stream.ts";
 import { streamSource } from "../src/mod.ts";
 

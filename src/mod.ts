@@ -27,6 +27,7 @@ export type {
   Result,
   Severity,
 } from "./verify/report.ts";
+export { tarStream, type TarStreamOptions } from "./export/tar-stream.ts";
 export { blobSource, type LayerSource, memorySource, streamSource } from "./source/source.ts";
 export { type Crc32, type HashBackend, type Hasher, portableHashes } from "./digest/hasher.ts";
 export { isDigest, parseDigest } from "./digest/digest.ts";

@@ -30,7 +30,7 @@ const STEP = 1024;
  *
  * @example
  * ```ts
- * import { UntarStream } from "jsr:@std/tar@0.1.10/untar-stream";
+ * import { UntarStream } from "jsr:@std/tar@^0.1/untar-stream";
  * for await (const entry of tarStream(source).pipeThrough(new UntarStream())) {
  *   console.log(entry.path);
  *   await entry.readable?.cancel();

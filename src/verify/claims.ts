@@ -103,11 +103,18 @@ function compareNumber(
 ): Claim {
   if (!expected) return make({ claim, expected: null, actual });
   if (actual === null) return make({ claim, expected: expected.value, actual, status: "not checked" });
-  const chain = bytesChain.length > 0 ? [...expected.from, ...bytesChain] : [];
+  const chain = bytesChain.length > 0 ? joinChains(expected.from, bytesChain) : [];
   const where = chain.length === 0
     ? `${expected.from.join(" > ")}; a number alone proves nothing about the bytes`
     : null;
   return make({ claim, expected: expected.value, actual, where, chain });
+}
+
+/** The way of a number and that of the bytes it measures, without saying twice what both begin with. */
+function joinChains(number: Chain, bytes: Chain): Chain {
+  let shared = 0;
+  while (shared < number.length && number[shared] === bytes[shared]) shared++;
+  return [...number, ...bytes.slice(shared)];
 }
 
 function mediaTypeClaim({ expecting, pass, toc }: ClaimInput): Claim[] {
@@ -157,12 +164,12 @@ function matchesToc({ digest, of }: TocExpectation, toc: TocFacts): boolean {
 }
 
 function tocClaims(input: ClaimInput, blobChain: Chain): Claim[] {
-  const { toc, positions } = input;
+  const { toc, positions, check } = input;
   const digests = tocDigestClaims(input, blobChain);
   if (!toc) return digests;
   const chain = tocChainOf(input, blobChain);
   const trusted = { chain, status: chain.length > 0 ? "verified" : "consistent" } as const;
-  const claims = [...digests, ...positionClaim(positions), tocClaim(toc, trusted)];
+  const claims = [...digests, ...positionClaim(positions), tocClaim(toc, check.duplicates, trusted)];
   if (!toc.toc) return claims;
   return [...claims, ...tarSplitClaim(input, trusted), ...contentClaims(input, toc, trusted)];
 }
@@ -240,7 +247,20 @@ function positionClaim(positions: PositionClaim | null): Claim[] {
   ];
 }
 
-function tocClaim(toc: TocFacts, trusted: Trust): Claim {
+function tocClaim(toc: TocFacts, duplicates: number, trusted: Trust): Claim {
+  if (toc.toc && duplicates > 0) {
+    // One reader takes the first entry, another the last, the reference refuses.
+    const actual = `${duplicates} paths with more than one entry`;
+    const { chain } = trusted;
+    return make({
+      claim: "toc",
+      expected: "one entry a path",
+      actual,
+      where: toc.where,
+      chain,
+      status: "mismatch",
+    });
+  }
   if (toc.toc) {
     return make({
       claim: "toc",

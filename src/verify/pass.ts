@@ -12,7 +12,6 @@ import { decoderFor, type DecoderOptions } from "../codec/open.ts";
 import type { HashBackend, Hasher } from "../digest/hasher.ts";
 import { LayerproofError, LimitExceeded } from "../errors.ts";
 import type { TarEntry } from "../tar/entry.ts";
-import { canonicalPath } from "../tar/paths.ts";
 import { type TarEnd, type TarHandler, TarReader } from "../tar/reader.ts";
 import { SparseExpander } from "../tar/sparse.ts";
 import { EstargzTail, TOC_NAME, TrailingFrames } from "./capture.ts";
@@ -141,7 +140,7 @@ export class LayerPass implements CodecEvents, TarHandler {
     let tarEnd: TarEnd | null = null;
     if (!this.#codecError && !this.#tarError) this.#read(() => tarEnd = this.#tar.end());
     if (tarEnd) {
-      this.#tree.end();
+      this.#tree.end({ estargz: this.estargz.footer !== null });
       this.#reportEnd(tarEnd);
     }
     const whole = this.#codecError === null;
@@ -291,7 +290,7 @@ export class LayerPass implements CodecEvents, TarHandler {
     this.#payloadPosition = entry.payloadOffset;
     const { cuts, whole } = this.#mayHaveToc() ? this.check.plan(entry, this.#entryUnit) : NO_PLAN;
     this.#payload.begin(cuts, whole);
-    if (this.#container === "gzip" && entry.kind === "file" && canonicalPath(entry.name).path === TOC_NAME) {
+    if (this.#container === "gzip" && entry.kind === "file" && entry.name === TOC_NAME) {
       this.estargz.entryStart(this.#unit, entry.storedSize);
     }
     this.#expander = this.#expanderFor(entry);

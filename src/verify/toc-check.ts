@@ -38,6 +38,8 @@ export class TocCheck {
   readonly positions = newTally();
   /** Entries and attributes; `mismatched` counts differences. */
   readonly entries = newTally();
+  /** Paths for which the TOC has more than one entry; directories that are alike do not count. */
+  duplicates = 0;
 
   readonly #findings: Findings;
   readonly #sha256: Hasher;
@@ -123,6 +125,7 @@ export class TocCheck {
       if (files.length < 2 || files.every((file) => file.kind === "dir" && file.mode === files[0]!.mode)) {
         continue;
       }
+      this.duplicates++;
       this.#findings.add(
         "toc-duplicate-entry",
         "error",
@@ -138,12 +141,12 @@ export class TocCheck {
     const files = this.#byPath.get(path);
     const file = files?.shift() ?? null;
     if (files?.length === 0) this.#byPath.delete(path);
-    if (!file && this.#isToc(path, unitOffset)) return OWN_ENTRY;
+    if (!file && this.#isToc(entry.name, unitOffset)) return OWN_ENTRY;
     return file;
   }
 
-  #isToc(path: string, unitOffset: number): boolean {
-    return path === TOC_NAME && this.#facts?.family === "estargz" && this.#facts.offset === unitOffset;
+  #isToc(name: string, unitOffset: number): boolean {
+    return name === TOC_NAME && this.#facts?.family === "estargz" && this.#facts.offset === unitOffset;
   }
 
   #compare({ entry, hashed }: EntryRecord, file: TocFile | null): void {

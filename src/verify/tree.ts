@@ -27,6 +27,9 @@ export class TreeChecker {
   /** Hard links whose target had not come yet, by target. */
   readonly #forward = new Map<string, { entry: string; offset: number }[]>();
 
+  /** Entries with names that eStargz writers use; a second one of a name is a duplicate, so there are few. */
+  readonly #reserved: TarEntry[] = [];
+
   constructor(findings: Findings) {
     this.#findings = findings;
   }
@@ -51,8 +54,15 @@ export class TreeChecker {
     this.#place(entry, path, whiteout);
   }
 
-  /** Tells what can only be known when all entries were seen. */
-  end(): void {
+  /**
+   * Tells what can only be known when all entries were seen.
+   * @param layer whether the layer is an eStargz one, which has entries of its own
+   */
+  end(layer: { readonly estargz: boolean }): void {
+    for (const entry of layer.estargz ? [] : this.#reserved) {
+      const what = "the name is one that eStargz writers use for themselves, and drop";
+      this.#add("reserved-name", "info", what, entry);
+    }
     for (const [target, links] of this.#forward) {
       const later = this.#nodes.has(target);
       for (const { entry, offset } of links) {
@@ -255,14 +265,7 @@ export class TreeChecker {
     if (node === "l") this.#links.set(path, entry.linkName);
     else this.#links.delete(path);
     if (whiteout) return;
-    if (RESERVED.has(path)) {
-      this.#add(
-        "reserved-name",
-        "info",
-        "the name is one that eStargz writers use for themselves, and drop",
-        entry,
-      );
-    }
+    if (before === undefined && RESERVED.has(path)) this.#reserved.push(entry);
   }
 }
 
