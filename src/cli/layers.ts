@@ -4,7 +4,7 @@
  * @module
  */
 import { LayerproofError, UsageError } from "../errors.ts";
-import { type ClosableSource, openFile, stdinSource } from "../source/file.ts";
+import { type ClosableSource, openFile, requireRegularFile, stdinSource } from "../source/file.ts";
 import type { Expectations } from "../verify/options.ts";
 
 /** One layer that is to be verified. `open` may throw a `LayerproofError`, which is then this layer's report. */
@@ -52,12 +52,18 @@ async function ociTasks(argument: string, platformText: string | undefined): Pro
     return found.map((layer) =>
       "error" in layer
         ? failing(layer.name, layer.error)
-        : { name: layer.name, expect: layer.expect, open: () => openFile(layer.path, layer.name) }
+        : { name: layer.name, expect: layer.expect, open: () => openBlob(layer.path, layer.name) }
     );
   } catch (error) {
     if (!(error instanceof LayerproofError) || error instanceof UsageError) throw error;
     return [failing(argument, error)];
   }
+}
+
+/** A blob of a layout, whose maker is not trusted to put a file there. */
+async function openBlob(path: string, name: string): Promise<ClosableSource> {
+  await requireRegularFile(path, name);
+  return await openFile(path, name);
 }
 
 function failing(name: string, error: LayerproofError): LayerTask {

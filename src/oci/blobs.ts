@@ -5,7 +5,7 @@
  */
 import { nativeHashes } from "../digest/native.ts";
 import { DigestMismatch, FormatError, LimitExceeded, SourceError } from "../errors.ts";
-import { readSmallFile } from "../source/file.ts";
+import { readSmallFile, requireRegularFile } from "../source/file.ts";
 import { asString, parseObject } from "./json.ts";
 import type { BlobDescriptor } from "./manifest.ts";
 
@@ -24,7 +24,7 @@ export function blobPath(directory: string, digest: string): string {
  */
 export async function readIndexFile(directory: string): Promise<Uint8Array> {
   const path = `${directory}/oci-layout`;
-  const marker = await readSmallFile(path, DOCUMENT_LIMIT).catch((cause) => {
+  const marker = await readFileOf(path).catch((cause) => {
     if (!(cause instanceof SourceError) || cause.code !== "source-not-found") throw cause;
     throw new SourceError(
       "oci-no-layout",
@@ -42,7 +42,7 @@ export async function readIndexFile(directory: string): Promise<Uint8Array> {
       source: path,
     });
   }
-  return await readSmallFile(`${directory}/index.json`, DOCUMENT_LIMIT);
+  return await readFileOf(`${directory}/index.json`);
 }
 
 /**
@@ -65,7 +65,7 @@ export async function readDocument(
     );
   }
   const path = blobPath(directory, digest);
-  const bytes = await readSmallFile(path, DOCUMENT_LIMIT);
+  const bytes = await readFileOf(path);
   const hasher = await nativeHashes.sha256();
   hasher.update(bytes);
   const actual = `sha256:${hasher.finish()}`;
@@ -87,4 +87,10 @@ export async function readDocument(
     });
   }
   return bytes;
+}
+
+/** A file of the layout, whose maker is not trusted to put files into it. */
+async function readFileOf(path: string): Promise<Uint8Array> {
+  await requireRegularFile(path);
+  return await readSmallFile(path, DOCUMENT_LIMIT);
 }

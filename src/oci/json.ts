@@ -4,12 +4,19 @@
  * @module
  */
 import { FormatError } from "../errors.ts";
-import { messageOf } from "../source/source.ts";
+import { foldedKeys, lookAlike, parseStrictJson } from "../json/strict.ts";
 
 /** An object of JSON. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-const utf8 = new TextDecoder("utf-8", { fatal: true });
+/** A document is at most 4 MiB, so this bounds memory and refuses nothing in use. */
+const MAX_NODES = 200_000;
+
+/** Keys that decide which blobs an image is made of: another program must not find a second one in other case. */
+const KNOWN = foldedKeys(
+  ("schemaVersion mediaType artifactType config layers manifests subject digest size annotations urls data platform os " +
+    "architecture variant rootfs type diff_ids imageLayoutVersion").split(" "),
+);
 
 /**
  * The object that `bytes` hold.
@@ -17,20 +24,29 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
  * @throws {FormatError} `json-invalid`, `json-type`
  */
 export function parseObject(bytes: Uint8Array, what: string): JsonObject {
-  let value: unknown;
-  try {
-    value = JSON.parse(utf8.decode(bytes));
-  } catch (cause) {
-    throw new FormatError("json-invalid", `${what} is not JSON: ${messageOf(cause)}`, {
-      source: what,
-      cause,
-    });
-  }
-  return asObject(value, what);
+  return asObject(parseStrictJson(bytes, { what, code: "json-invalid", maxNodes: MAX_NODES }), what);
 }
 
 /** @throws {FormatError} `json-type` */
 export function asObject(value: unknown, what: string): JsonObject {
+  const object = anyObject(value, what);
+  for (const key in object) {
+    const known = lookAlike(key, KNOWN);
+    if (known === undefined) continue;
+    throw new FormatError(
+      "json-ambiguous-key",
+      `${what} has the key ${shown(key)}, which some programs take for ${known}`,
+      {
+        source: what,
+        advice: "The document was made to be read in two ways: do not use the image.",
+      },
+    );
+  }
+  return object;
+}
+
+/** An object whose keys are free. */
+function anyObject(value: unknown, what: string): JsonObject {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw wrongType(what, "an object", value);
   }
@@ -59,7 +75,7 @@ export function asSize(value: unknown, what: string): number {
 
 /** An object whose values are strings. @throws {FormatError} `json-type` */
 export function asStringMap(value: unknown, what: string): Readonly<Record<string, string>> {
-  const entries = Object.entries(asObject(value, what));
+  const entries = Object.entries(anyObject(value, what));
   return Object.fromEntries(entries.map(([key, text]) => [key, asString(text, `${what}[${shown(key)}]`)]));
 }
 

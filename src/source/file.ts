@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, stat } from "node:fs/promises";
 import { SourceError } from "../errors.ts";
 import { type LayerSource, messageOf } from "./source.ts";
 
@@ -181,6 +181,25 @@ async function openForReading(path: string, name: string): Promise<FileHandle> {
   } catch (cause) {
     throw sourceError(cause, name);
   }
+}
+
+/**
+ * Refuses what is no regular file, before it is opened: opening a FIFO waits for a writer, for ever.
+ * @throws {SourceError} `source-not-a-file`, and as `openFile`
+ */
+export async function requireRegularFile(path: string, name = path): Promise<void> {
+  let found;
+  try {
+    found = await stat(path);
+  } catch (cause) {
+    throw sourceError(cause, name);
+  }
+  if (found.isDirectory()) throw isDirectory(name);
+  if (found.isFile()) return;
+  throw new SourceError("source-not-a-file", `${name} is neither a file nor a link to one`, {
+    source: name,
+    advice: "A FIFO or device has no place in an image: do not use it.",
+  });
 }
 
 function isDirectory(name: string): SourceError {

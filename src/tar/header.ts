@@ -107,7 +107,8 @@ function prefixOf(block: Uint8Array, format: TarFormat): string {
   // GNU keeps times here. Go before 1.8 wrote a prefix into headers that it labelled GNU; they are told by the fact that
   // the times do not parse, and archives like that still lie in registries.
   const times = [345, 357].every((at) =>
-    block[at] === 0 || octal(block, at, 12) !== null || (block[at]! & 0x80) !== 0
+    block[at] === 0 ||
+    ((block[at]! & 0x80) !== 0 ? isInt64(base256(block, at, 12)) : octal(block, at, 12) !== null)
   );
   if (times) return "";
   const prefix = text(block, 345, 155);
@@ -144,7 +145,7 @@ function isPadding(byte: number): boolean {
 
 /** Octal, or base-256 in two's complement where the top bit of the first byte is set (GNU, star). */
 function numeric(block: Uint8Array, at: number, length: number, field: string, offset: number): number {
-  const value = block[at]! & 0x80 ? base256(block, at, length) : octal(block, at, length);
+  const value = block[at]! & 0x80 ? Number(base256(block, at, length)) : octal(block, at, length);
   if (value !== null && Number.isSafeInteger(value)) return value;
   const reason = value === null ? "is not a number" : "is larger than 2^53 - 1";
   throw new FormatError(
@@ -157,14 +158,19 @@ function numeric(block: Uint8Array, at: number, length: number, field: string, o
   );
 }
 
-function base256(block: Uint8Array, at: number, length: number): number {
+function base256(block: Uint8Array, at: number, length: number): bigint {
   const negative = (block[at]! & 0x40) !== 0;
   let value = 0n;
   for (let i = 0; i < length; i++) {
     const byte = i === 0 ? block[at]! & 0x7f : block[at + i]!;
     value = (value << 8n) | BigInt(byte);
   }
-  return Number(negative ? BigInt.asIntN(8 * length - 1, value) : value);
+  return negative ? BigInt.asIntN(8 * length - 1, value) : value;
+}
+
+/** Go reads base-256 numbers into 64 bits, and refuses what does not fit. */
+function isInt64(value: bigint): boolean {
+  return BigInt.asIntN(64, value) === value;
 }
 
 /** The four extents of an old GNU sparse header (offset 386), or the 21 of an extension block (offset 0). */

@@ -36,7 +36,7 @@ export function applyPax(header: RawHeader, pax: PaxRecords | null, offset: numb
   if (sparse) {
     merged.sparse = sparse.info;
     merged.realSize = sparse.size ?? merged.size;
-    if (sparse.name) merged.name = decodeName(sparse.name);
+    if (sparse.name?.length) merged.name = decodeName(sparse.name);
   }
   return merged;
 }

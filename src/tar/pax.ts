@@ -5,7 +5,7 @@
  */
 import { FormatError } from "../errors.ts";
 import type { Timestamp } from "./entry.ts";
-import { decodeName } from "./names.ts";
+import { decodeName, escapeName } from "./names.ts";
 
 /** Records of one extended header, in order, later ones winning; values are raw bytes. */
 export type PaxRecords = Map<string, Uint8Array>;
@@ -52,7 +52,7 @@ export function parsePax(bytes: Uint8Array, offset: number): PaxRecords {
 function checkRecord(key: string, value: Uint8Array, offset: number): void {
   if (key === "") throw malformed("a record has no key", offset);
   if (NAMES.has(key) ? value.includes(0) : key.includes("\0")) {
-    throw malformed(`the record ${key.replaceAll("\0", "\\x00")} holds a NUL`, offset);
+    throw malformed(`the record ${escapeName(key.slice(0, 200))} holds a NUL`, offset);
   }
 }
 

@@ -16,7 +16,7 @@ export function isObject(value: unknown): value is JsonObject {
 
 /** A refusal of one entry of the TOC. */
 export function badEntry(code: string, name: string, what: string): FormatError {
-  const entry = escapeName(name);
+  const entry = escapeName(name.slice(0, 1000));
   return new FormatError(code, `Cannot read the TOC entry ${entry}: ${what}`, {
     entry,
     advice: "The TOC is damaged or was made to mislead: do not pull this layer lazily.",
@@ -36,6 +36,7 @@ export class Fields {
   text(key: string): string {
     const value = this.#object[key] ?? "";
     if (typeof value !== "string") throw this.#bad(key, "is not a string");
+    if (value.length > MAX_TEXT) throw this.#bad(key, `is longer than ${MAX_TEXT}`);
     if (!value.isWellFormed()) throw this.#bad(key, "holds half of a surrogate pair");
     return value;
   }
@@ -65,7 +66,7 @@ export class Fields {
     const value = this.text(key);
     if (value === "") return null;
     const time = parseRfc3339(value);
-    if (!time) throw this.#bad(key, `is no RFC 3339 time (${value.slice(0, 60)})`);
+    if (!time) throw this.#bad(key, `is no RFC 3339 time (${escapeName(value.slice(0, 60))})`);
     const none = (time.seconds === 0 || time.seconds === YEAR_1) && time.nanoseconds === 0;
     return none ? null : time;
   }
@@ -77,6 +78,9 @@ export class Fields {
     if (!isObject(value)) throw this.#bad(key, "is not an object");
     const out = new Map<string, Uint8Array>();
     for (const [name, base64] of Object.entries(value)) {
+      if (!name.isWellFormed() || name.length > MAX_TEXT) {
+        throw this.#bad(key, "has a name that is no UTF-8 or too long");
+      }
       const bytes = typeof base64 === "string" ? decodeBase64(base64) : null;
       if (!bytes) throw this.#bad(`${key}.${escapeName(name)}`, "is not base64");
       out.set(name, bytes);
@@ -88,6 +92,11 @@ export class Fields {
     return badEntry("toc-bad-field", this.name, `${key} ${what}`);
   }
 }
+
+/** No path, link or owner name in use is longer: Linux takes paths of 4 KiB. */
+const MAX_TEXT = 64 * 1024;
+/** Base64 of 1 MiB; Linux takes attributes of 64 KiB. */
+const MAX_BASE64 = 1_400_000;
 
 const YEAR_1 = -62135596800;
 const RFC3339 =
@@ -118,9 +127,9 @@ export function parseRfc3339(text: string): Timestamp | null {
   };
 }
 
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
 function decodeBase64(text: string): Uint8Array | null {
-  if (!BASE64.test(text)) return null;
+  if (text.length > MAX_BASE64 || text.length % 4 !== 0 || !BASE64.test(text)) return null;
   return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
 }

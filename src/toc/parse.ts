@@ -5,8 +5,9 @@
  */
 import { FormatError, LimitExceeded } from "../errors.ts";
 import type { EntryKind } from "../tar/entry.ts";
+import { escapeName } from "../tar/names.ts";
 import { badEntry, Fields, isObject, type JsonObject } from "./fields.ts";
-import { parseStrictJson } from "./json.ts";
+import { foldedKeys, lookAlike, parseStrictJson } from "../json/strict.ts";
 import type { Toc, TocChunk, TocFile } from "./model.ts";
 
 const KINDS: Readonly<Record<string, EntryKind>> = {
@@ -20,14 +21,11 @@ const KINDS: Readonly<Record<string, EntryKind>> = {
 };
 
 /** Fields that some reader knows. Go's encoding/json takes `Name` for `name`, so such look-alikes are refused. */
-const KNOWN = new Set([
-  ..."version entries tarSplitDigest name type size modtime accesstime changetime linkName mode uid gid userName"
-    .split(" "),
-  ..."groupName devMajor devMinor NumLink xattrs digest offset endOffset chunkOffset chunkSize chunkDigest"
-    .split(" "),
-  ..."chunkType innerOffset".split(" "),
-]);
-const LOWER = new Map([...KNOWN].map((key) => [key.toLowerCase(), key]));
+const KNOWN = foldedKeys(
+  ("version entries tarSplitDigest name type size modtime accesstime changetime linkName mode uid gid userName " +
+    "groupName devMajor devMinor NumLink xattrs digest offset endOffset chunkOffset chunkSize chunkDigest " +
+    "chunkType innerOffset").split(" "),
+);
 
 /**
  * @param json the exact bytes that were hashed
@@ -37,7 +35,7 @@ const LOWER = new Map([...KNOWN].map((key) => [key.toLowerCase(), key]));
  */
 export function parseToc(json: Uint8Array, maxEntries: number): Toc {
   // An entry is an object, and may hold another one (xattrs); the root and the array come on top.
-  const root = parseStrictJson(json, 2 * maxEntries + 2);
+  const root = parseStrictJson(json, { what: "the TOC", code: "toc-json", maxNodes: 2 * maxEntries + 2 });
   // Go writes an empty list as null.
   const entries: unknown = isObject(root) ? root["entries"] ?? [] : null;
   if (!isObject(root) || !Array.isArray(entries)) {
@@ -92,9 +90,10 @@ function entryAt(entries: readonly unknown[], index: number): Fields {
 
 function checkKeys(object: JsonObject, name: string): void {
   for (const key in object) {
-    if (KNOWN.has(key)) continue;
-    const known = LOWER.get(key.toLowerCase());
-    if (known) throw badEntry("toc-ambiguous-key", name, `the key ${key} differs from ${known} only in case`);
+    const known = lookAlike(key, KNOWN);
+    if (known === undefined) continue;
+    const what = `the key ${escapeName(key.slice(0, 100))} differs from ${known} only in case`;
+    throw badEntry("toc-ambiguous-key", name, what);
   }
 }
 

@@ -84,7 +84,7 @@ export class TrailingFrames {
 }
 
 /**
- * The last entry called `stargz.index.json`, and the footer in the last member.
+ * The last entry called `stargz.index.json` that begins a member, and the footer in the last member.
  *
  * Lossless eStargz keeps the source archive whole, end marker included, and puts the TOC's entry behind it, where no tar
  * reader looks: members that begin there are read as little archives of their own.
@@ -155,13 +155,17 @@ export class EstargzTail {
   #reader(unit: UnitStart): TarReader {
     return new TarReader({
       entry: (entry) => {
-        if (entry.name === TOC_NAME && entry.kind === "file") this.entryStart(unit, entry.storedSize);
+        const first = entry.headerOffset === 0;
+        if (first && entry.name === TOC_NAME && entry.kind === "file") {
+          this.entryStart(unit, entry.storedSize);
+        }
       },
       payload: (bytes) => this.payload(bytes),
       entryEnd: () => this.entryEnd(),
     }, this.#limits);
   }
 
+  /** Takes the first entry of a member: that is where a footer points. */
   entryStart({ blobOffset, outOffset }: UnitStart, size: number): void {
     const keep = size <= this.#keep;
     this.#entry = {

@@ -294,6 +294,7 @@ function tarSplitClaim({ toc, tarSplitDigest }: ClaimInput, trusted: Trust): Cla
       claim: "tarSplitDigest",
       expected,
       actual: tarSplitDigest,
+      where: "the digest; its content is not compared",
       chain: trusted.chain,
       status: matches ? trusted.status : "mismatch",
     }),

@@ -64,11 +64,12 @@ export function compareAttributes(toc: TocFile, tar: ComparedEntry, traits: Dial
 
 function compareXattrs(toc: TocFile, tar: ComparedEntry): Difference[] {
   const found: Difference[] = [];
-  for (const name of new Set([...(toc.xattrs?.keys() ?? []), ...(tar.xattrs?.keys() ?? [])])) {
-    const [a, b] = [toc.xattrs?.get(name), tar.xattrs?.get(name)].map((
-      value,
-    ) => (value ? toHex(value) : "absent"));
-    if (a !== b) found.push({ attribute: `xattr ${escapeName(name)}`, toc: shorten(a!), tar: shorten(b!) });
+  // A TOC cannot hold a name that is not UTF-8; its writers replace such bytes.
+  const inTar = new Map([...tar.xattrs ?? []].map(([name, value]) => [replacedName(name), value]));
+  for (const name of new Set([...toc.xattrs?.keys() ?? [], ...inTar.keys()])) {
+    const show = (value: Uint8Array | undefined) => (value ? toHex(value) : "absent");
+    const [a, b] = [show(toc.xattrs?.get(name)), show(inTar.get(name))];
+    if (a !== b) found.push({ attribute: `xattr ${escapeName(name)}`, toc: shorten(a), tar: shorten(b) });
   }
   return found;
 }

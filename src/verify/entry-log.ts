@@ -16,8 +16,9 @@ export type ComparedEntry = Omit<TarEntry, "typeflag" | "format" | "pax" | "spar
 export interface EntryRecord {
   readonly entry: ComparedEntry;
   readonly hashed: HashedPayload;
-  /** Offset in the blob of the member or frame that held the entry's header. */
-  readonly unitOffset: number;
+  readonly sparse: boolean;
+  /** Offset in the blob of the member or frame that the entry's headers begin; null if they lie further inside. */
+  readonly unitStart: number | null;
 }
 
 const BLOCK_RECORDS = 256;
@@ -65,7 +66,7 @@ type Packed = readonly [
   digest: string | null | 0,
 ];
 
-function pack({ entry, hashed, unitOffset }: EntryRecord): Packed {
+function pack({ entry, hashed, sparse, unitStart }: EntryRecord): Packed {
   const { size, storedSize, mode, uid, gid, mtime, devMajor, devMinor, headerOffset, payloadOffset } = entry;
   const { linkName, userName, groupName } = entry;
   const [first] = hashed.segments;
@@ -84,7 +85,8 @@ function pack({ entry, hashed, unitOffset }: EntryRecord): Packed {
       devMinor,
       headerOffset,
       payloadOffset,
-      unitOffset,
+      unitStart ?? -1,
+      sparse ? 1 : 0,
     ],
     linkName === "" && userName === "" && groupName === "" ? 0 : [linkName, userName, groupName],
     entry.xattrs ? [...entry.xattrs].map(([name, value]) => [name, [...value]] as const) : 0,
@@ -106,7 +108,8 @@ function unpack([name, kind, numbers, text, xattrs, segments, digest]: Packed): 
     devMinor,
     headerOffset,
     payloadOffset,
-    unitOffset,
+    unitStart,
+    sparse,
   ] = numbers as unknown as FixedNumbers;
   const [linkName, userName, groupName] = text === 0 ? ["", "", ""] : text;
   return {
@@ -138,11 +141,13 @@ function unpack([name, kind, numbers, text, xattrs, segments, digest]: Packed): 
       })),
       digest: digest === 0 ? segments[0]![2] : digest,
     },
-    unitOffset,
+    sparse: sparse === 1,
+    unitStart: unitStart < 0 ? null : unitStart,
   };
 }
 
 type FixedNumbers = [
+  number,
   number,
   number,
   number,

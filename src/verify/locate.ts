@@ -141,7 +141,8 @@ async function tocFromMember(bytes: Uint8Array, { hashes, limits }: Context): Pr
   const tar = new TarReader({
     entry(entry) {
       filled = -1;
-      if (entry.name !== TOC_NAME || entry.kind !== "file" || json) return;
+      // The footer points at a member that the TOC begins: a second entry of that name would be for other readers.
+      if (entry.headerOffset !== 0 || entry.name !== TOC_NAME || entry.kind !== "file") return;
       if (entry.storedSize > limits.toc) throw tocLimit("uncompressed", entry.storedSize, limits.toc);
       json = new Uint8Array(entry.storedSize);
       filled = 0;

@@ -89,7 +89,9 @@ export class LayerPass implements CodecEvents, TarHandler {
   #tarError: LayerproofError | null = null;
   #unit: UnitStart = { blobOffset: 0, outOffset: 0 };
   #entry: TarEntry | null = null;
-  #entryUnit = 0;
+  /** Offset of the unit that the current entry begins, or null if it lies further inside. */
+  #unitStart: number | null = null;
+  #sparse = false;
   #payloadPosition = 0;
   #expander: SparseExpander | null = null;
 
@@ -108,7 +110,7 @@ export class LayerPass implements CodecEvents, TarHandler {
     this.#entryHash = entry;
     this.#sums = sums;
     this.#payload = new PayloadHasher(piece, whole);
-    this.#tree = new TreeChecker(options.findings);
+    this.#tree = new TreeChecker(options.findings, options.limits.entries);
     this.#tar = new TarReader(this, options.limits);
     const keep = options.pipe ? options.limits.toc : 0;
     this.check = new TocCheck(options.findings, piece, options.pipe);
@@ -286,11 +288,13 @@ export class LayerPass implements CodecEvents, TarHandler {
     this.#flavours.add(entry.format);
     this.#tree.entry(entry);
     this.#entry = entry;
-    this.#entryUnit = this.#unit.blobOffset;
+    this.#unitStart = entry.headerOffset === this.#unit.outOffset ? this.#unit.blobOffset : null;
+    this.#sparse = entry.sparse !== null;
     this.#payloadPosition = entry.payloadOffset;
-    const { cuts, whole } = this.#mayHaveToc() ? this.check.plan(entry, this.#entryUnit) : NO_PLAN;
+    const { cuts, whole } = this.#mayHaveToc() ? this.check.plan(entry, this.#unitStart) : NO_PLAN;
     this.#payload.begin(cuts, whole);
-    if (this.#container === "gzip" && entry.kind === "file" && entry.name === TOC_NAME) {
+    const beginsMember = this.#container === "gzip" && this.#unitStart !== null;
+    if (beginsMember && entry.kind === "file" && entry.name === TOC_NAME) {
       this.estargz.entryStart(this.#unit, entry.storedSize);
     }
     this.#expander = this.#expanderFor(entry);
@@ -310,7 +314,12 @@ export class LayerPass implements CodecEvents, TarHandler {
     this.#expander?.end();
     this.estargz.entryEnd();
     if (this.#mayHaveToc()) {
-      this.check.add({ entry, hashed: this.#payload.end(), unitOffset: this.#entryUnit });
+      this.check.add({
+        entry,
+        hashed: this.#payload.end(),
+        sparse: this.#sparse,
+        unitStart: this.#unitStart,
+      });
     }
     const { onEntry } = this.#options;
     if (!onEntry) return;

@@ -69,18 +69,23 @@ export class TocCheck {
       else before.push(file);
     }
     this.#reportDuplicates();
+    // Taken from the end, which is cheap whatever their number.
+    for (const files of this.#byPath.values()) files.reverse();
     const remembered = facts.toc ? this.#remembered : null;
     this.#remembered = null;
     for (const record of remembered?.drain() ?? []) {
-      this.#compare(record, this.#take(record.entry, record.unitOffset));
+      if (record.entry.kind !== "pax-global") {
+        this.#compare(record, this.#take(record.entry, record.unitStart));
+      }
     }
   }
 
   /** Which pieces of an entry's content to hash, and whether the whole is needed. */
-  plan(entry: TarEntry, unitOffset: number): { cuts: Cuts; whole: boolean } {
+  plan(entry: TarEntry, unitStart: number | null): { cuts: Cuts; whole: boolean } {
+    if (entry.kind === "pax-global") return { cuts: "none", whole: false };
     if (this.#remembered) return { cuts: "units", whole: entry.storedSize > 0 };
     if (!this.#facts?.toc) return { cuts: "none", whole: false };
-    const file = this.#take(entry, unitOffset);
+    const file = this.#take(entry, unitStart);
     this.#expected.set(entry, file);
     if (!file || file.chunks.length === 0) {
       return { cuts: "none", whole: entry.storedSize > 0 && file?.digest != null };
@@ -93,6 +98,8 @@ export class TocCheck {
 
   /** Takes an entry whose content has gone by. */
   add(record: EntryRecord): void {
+    // No TOC lists a global header, and whatever its name is, it stands for no file.
+    if (record.entry.kind === "pax-global") return;
     if (this.#remembered) this.#remembered.append(record);
     else if (this.#facts?.toc) {
       const file = this.#expected.get(record.entry) ?? null;
@@ -106,8 +113,7 @@ export class TocCheck {
     this.#remembered = null;
     for (const [path, files] of this.#byPath) {
       for (const file of files) {
-        // A TOC may describe the root although the archive does not.
-        if (path === "" && file.kind === "dir") continue;
+        if (path === "" && isPlainRoot(file)) continue;
         this.#differs(
           "toc-extra-entry",
           file.name,
@@ -136,21 +142,24 @@ export class TocCheck {
   }
 
   /** The TOC's next file of that name; null if there is none. The TOC's own entry is not part of it. */
-  #take(entry: ComparedEntry, unitOffset: number): TocFile | null {
+  #take(entry: ComparedEntry, unitStart: number | null): TocFile | null {
     const { path } = canonicalPath(replacedName(entry.name));
     const files = this.#byPath.get(path);
-    const file = files?.shift() ?? null;
+    const file = files?.pop() ?? null;
     if (files?.length === 0) this.#byPath.delete(path);
-    if (!file && this.#isToc(entry.name, unitOffset)) return OWN_ENTRY;
+    if (!file && this.#isToc(entry, unitStart)) return OWN_ENTRY;
     return file;
   }
 
-  #isToc(name: string, unitOffset: number): boolean {
-    return name === TOC_NAME && this.#facts?.family === "estargz" && this.#facts.offset === unitOffset;
+  /** Only the first entry of the member that the footer names is the TOC; whatever else is in there is compared. */
+  #isToc(entry: ComparedEntry, unitStart: number | null): boolean {
+    const { name, kind } = entry;
+    return name === TOC_NAME && kind === "file" && this.#facts?.family === "estargz" && unitStart !== null &&
+      this.#facts.offset === unitStart;
   }
 
-  #compare({ entry, hashed }: EntryRecord, file: TocFile | null): void {
-    if (file === OWN_ENTRY || entry.kind === "pax-global") return;
+  #compare({ entry, hashed, sparse }: EntryRecord, file: TocFile | null): void {
+    if (file === OWN_ENTRY) return;
     this.entries.total++;
     if (!file) {
       const what = "the tar stream has an entry that the TOC does not have";
@@ -172,6 +181,11 @@ export class TocCheck {
       );
     }
     if (differences.length === 0) this.entries.matched++;
+    if (sparse && file.chunks.length > 0) {
+      // A TOC's chunks are pieces of the file as it is stored, and what is stored here is not the file.
+      const what = "the tar has a sparse member, which a TOC cannot describe";
+      this.#differs("toc-tar-sparse", entry.name, entry.headerOffset, what, "sparse", "plain");
+    }
     if (file.kind === "file") this.#compareContent(file, entry, hashed ?? NOTHING_HASHED);
   }
 
@@ -183,11 +197,14 @@ export class TocCheck {
         this.#tally(this.files, "file-digest-mismatch", entry, "the file", file.digest, actual);
       }
     }
+    let next = 0;
     for (const chunk of file.chunks) {
       this.chunks.total++;
-      const segment = hashed.segments.find((one) =>
-        one.offset === chunk.chunkOffset && one.length === chunk.length
-      );
+      // Both lists ascend, so one walk over each will do.
+      while (next < hashed.segments.length && hashed.segments[next]!.offset < chunk.chunkOffset) next++;
+      const candidate = hashed.segments[next];
+      const same = candidate?.offset === chunk.chunkOffset && candidate.length === chunk.length;
+      const segment = same ? candidate : undefined;
       const whole = chunk.chunkOffset === 0 && chunk.length === entry.storedSize ? hashed.digest : null;
       const actual = segment?.digest ?? whole;
       const where = `the chunk at ${chunk.chunkOffset} (${chunk.length} bytes)`;
@@ -204,11 +221,11 @@ export class TocCheck {
         }
         continue;
       }
+      if (segment && !chunk.zeros) this.#comparePosition(chunk, segment, entry, where);
       const expected = chunk.zeros ? this.#zerosDigest(chunk.length) : chunk.digest;
       if (expected === null) continue;
       const wrong = chunk.digest !== null && chunk.digest !== actual ? chunk.digest : expected;
       this.#tally(this.chunks, "chunk-digest-mismatch", entry, where, wrong, actual);
-      if (segment && !chunk.zeros) this.#comparePosition(chunk, segment, entry, where);
     }
   }
 
@@ -267,6 +284,11 @@ export class TocCheck {
     }
     return digest;
   }
+}
+
+/** A TOC may describe the root although the archive does not, as long as it is what readers assume without it. */
+function isPlainRoot({ kind, mode, uid, gid, xattrs }: TocFile): boolean {
+  return kind === "dir" && (mode & 0o7777) === 0o755 && uid === 0 && gid === 0 && xattrs === null;
 }
 
 /** Stands for the TOC's own entry in an eStargz stream, which no TOC lists. */

@@ -3,25 +3,24 @@
  *
  * @module
  */
+import { LimitExceeded } from "../errors.ts";
 import type { TarEntry } from "../tar/entry.ts";
 import { escapeName, isUtf8Name } from "../tar/names.ts";
 import { baseName, canonicalPath, parentPath } from "../tar/paths.ts";
 import type { Findings } from "./findings.ts";
+import { type NodeKind, type PathNode, PathTree } from "./path-tree.ts";
 import type { Severity } from "./report.ts";
 
 const WHITEOUT = ".wh.";
 const OPAQUE = ".wh..wh..opq";
 
-/**
- * What stands at a path so far: enough for the checks, and small (one short string and a map slot each). "i" is a
- * directory that has no entry, but entries in it.
- */
-type Node = "d" | "f" | "l" | "o" | "i";
+/** Names and link targets of all entries together: names alone must not fill the memory. */
+const MAX_NAMES = 512 * 2 ** 20;
 
 export class TreeChecker {
   readonly #findings: Findings;
-  readonly #nodes = new Map<string, Node>();
-  readonly #links = new Map<string, string>();
+  readonly #tree: PathTree;
+  #names = 0;
   /** Whiteouts by the path that they hide. */
   readonly #whiteouts = new Set<string>();
   /** Hard links whose target had not come yet, by target. */
@@ -30,8 +29,10 @@ export class TreeChecker {
   /** Entries with names that eStargz writers use; a second one of a name is a duplicate, so there are few. */
   readonly #reserved: TarEntry[] = [];
 
-  constructor(findings: Findings) {
+  /** @param maxPaths most paths, implied directories included */
+  constructor(findings: Findings, maxPaths: number) {
     this.#findings = findings;
+    this.#tree = new PathTree(maxPaths);
   }
 
   entry(entry: TarEntry): void {
@@ -44,14 +45,15 @@ export class TreeChecker {
       );
       return;
     }
+    this.#charge(entry);
     const { path, escapes, absolute } = canonicalPath(entry.name);
     this.#name(entry, path, escapes, absolute);
     this.#attributes(entry);
-    if (path !== "") this.#parents(entry, path);
+    const node = this.#tree.reach(path, this.#parents(entry, path));
     const whiteout = baseName(path).startsWith(WHITEOUT);
     if (whiteout) this.#whiteout(entry, path);
     if (entry.kind === "hardlink") this.#hardlink(entry, path);
-    this.#place(entry, path, whiteout);
+    this.#place(entry, path, node, whiteout);
   }
 
   /**
@@ -64,7 +66,7 @@ export class TreeChecker {
       this.#add("reserved-name", "info", what, entry);
     }
     for (const [target, links] of this.#forward) {
-      const later = this.#nodes.has(target);
+      const later = this.#tree.find(target) !== undefined;
       for (const { entry, offset } of links) {
         const [code, what] = later
           ? ["hardlink-forward", "links to an entry that comes later in the archive"]
@@ -79,11 +81,20 @@ export class TreeChecker {
       }
     }
     for (const path of this.#whiteouts) {
-      const node = this.#nodes.get(path);
-      if (node !== undefined && node !== "i") {
+      const node = this.#tree.find(path);
+      if (node && node.kind !== "implied") {
         this.#findings.add("whiteout-and-entry", "error", "the layer both adds and deletes this path", path);
       }
     }
+  }
+
+  #charge({ name, linkName, headerOffset }: TarEntry): void {
+    this.#names += name.length + linkName.length;
+    if (this.#names <= MAX_NAMES) return;
+    throw new LimitExceeded("names-limit", `The names in the layer are longer than ${MAX_NAMES} together`, {
+      tarOffset: headerOffset,
+      advice: "No layer in use comes near this: do not trust it.",
+    });
   }
 
   #add(code: string, severity: Severity, message: string, entry: TarEntry): void {
@@ -165,28 +176,26 @@ export class TreeChecker {
     }
   }
 
-  #parents(entry: TarEntry, path: string): void {
-    for (let parent = parentPath(path); parent !== ""; parent = parentPath(parent)) {
-      const node = this.#nodes.get(parent);
-      if (node === "l") {
-        const target = this.#links.get(parent)!;
-        const leaves = target.startsWith("/") ||
-          canonicalPath(`${parentPath(parent)}/${target}`.replace(/^\//, "")).escapes;
-        this.#add(
-          "path-through-symlink",
-          leaves ? "error" : "warning",
-          `the path leads through the symbolic link ${escapeName(parent)} -> ${escapeName(target)}`,
-          entry,
-        );
-        return;
-      }
-      if (node === "f" || node === "o") {
+  /** Looks at the nodes above an entry, from the root down, and tells of the first that is no directory. */
+  #parents(entry: TarEntry, path: string): (node: PathNode, length: number) => void {
+    let told = false;
+    return ({ kind, target }, length) => {
+      if (told || kind === "dir" || kind === "implied") return;
+      told = true;
+      const parent = path.slice(0, length);
+      if (kind !== "link") {
         this.#add("parent-not-directory", "error", `its parent ${escapeName(parent)} is no directory`, entry);
         return;
       }
-      // Not the end: what stands above a directory may have been replaced since.
-      if (node === undefined) this.#nodes.set(parent, "i");
-    }
+      const leaves = target!.startsWith("/") ||
+        canonicalPath(`${parentPath(parent)}/${target}`.replace(/^\//, "")).escapes;
+      this.#add(
+        "path-through-symlink",
+        leaves ? "error" : "warning",
+        `the path leads through the symbolic link ${escapeName(parent)} -> ${escapeName(target!)}`,
+        entry,
+      );
+    };
   }
 
   #whiteout(entry: TarEntry, path: string): void {
@@ -221,12 +230,12 @@ export class TreeChecker {
       );
     } else if (target.path === path) this.#add("hardlink-self", "error", "links to itself", entry);
     else {
-      const node = this.#nodes.get(target.path);
+      const node = this.#tree.find(target.path);
       if (node === undefined) {
         const waiting = this.#forward.get(target.path) ?? [];
         waiting.push({ entry: entry.name, offset: entry.headerOffset });
         this.#forward.set(target.path, waiting);
-      } else if (node === "d" || node === "i") {
+      } else if (node.kind === "dir" || node.kind === "implied") {
         this.#add(
           "hardlink-directory",
           "error",
@@ -237,36 +246,25 @@ export class TreeChecker {
     }
   }
 
-  #place(entry: TarEntry, path: string, whiteout: boolean): void {
-    const node: Node = entry.kind === "dir"
-      ? "d"
-      : entry.kind === "symlink"
-      ? "l"
-      : entry.kind === "file"
-      ? "f"
-      : "o";
-    const before = this.#nodes.get(path);
-    if (before === "i") {
-      if (node !== "d") {
-        this.#add("parent-not-directory", "error", "earlier entries need a directory at this path", entry);
-      }
-    } else if (before !== undefined) {
-      const what = before === "d" && node === "d"
-        ? "the directory stands in the archive twice"
-        : "the path stands in the archive twice";
-      this.#add(
-        "duplicate-path",
-        "error",
-        `${what}: podman and tar-split refuse the layer; the last one counts here`,
-        entry,
-      );
+  #place(entry: TarEntry, path: string, node: PathNode, whiteout: boolean): void {
+    const before = node.kind;
+    const kind = nodeKind(entry);
+    if (before !== "implied") {
+      const what = before === "dir" && kind === "dir" ? "the directory" : "the path";
+      const message =
+        `${what} stands in the archive twice: podman and tar-split refuse the layer; the last one counts here`;
+      this.#add("duplicate-path", "error", message, entry);
+    } else if (node.children && kind !== "dir" && path !== "") {
+      this.#add("parent-not-directory", "error", "earlier entries need a directory at this path", entry);
     }
-    this.#nodes.set(path, node);
-    if (node === "l") this.#links.set(path, entry.linkName);
-    else this.#links.delete(path);
-    if (whiteout) return;
-    if (before === undefined && RESERVED.has(path)) this.#reserved.push(entry);
+    node.kind = kind;
+    node.target = kind === "link" ? entry.linkName : null;
+    if (!whiteout && before === "implied" && RESERVED.has(path)) this.#reserved.push(entry);
   }
+}
+
+function nodeKind({ kind }: TarEntry): NodeKind {
+  return kind === "dir" || kind === "file" ? kind : kind === "symlink" ? "link" : "other";
 }
 
 const RESERVED = new Set(["stargz.index.json", ".prefetch.landmark", ".no.prefetch.landmark"]);

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { FormatError, LayerproofError } from "../../src/errors.ts";
 import { parseRfc3339 } from "../../src/toc/fields.ts";
-import { parseStrictJson } from "../../src/toc/json.ts";
+import { parseStrictJson } from "../../src/json/strict.ts";
 import { parseToc } from "../../src/toc/parse.ts";
 import { bytes, concat, sha256, type TocEntry } from "../support/mod.ts";
 
@@ -104,7 +104,9 @@ describe("JSON that two parsers understand differently (A05, A93)", () => {
     const value = fc.jsonValue({ maxDepth: 5 });
     fc.assert(fc.property(value, (value) => {
       const text = JSON.stringify(value);
-      expect(parseStrictJson(bytes(text), 1e6)).toEqual(JSON.parse(text));
+      expect(parseStrictJson(bytes(text), { what: "it", code: "json", maxNodes: 1e6 })).toEqual(
+        JSON.parse(text),
+      );
     }));
     const mutated = fc.tuple(fc.nat(good.length), fc.nat(4), fc.string({ maxLength: 4, unit: "binary" }));
     fc.assert(
