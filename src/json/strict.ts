@@ -7,7 +7,7 @@ import { FormatError, LimitExceeded } from "../errors.ts";
 import { messageOf } from "../source/source.ts";
 
 /** Deeper than any TOC (4) or image config, far less than what costs memory. */
-const MAX_DEPTH = 32;
+const MAX_DEPTH = 16;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -40,7 +40,7 @@ export function parseStrictJson(bytes: Uint8Array, options: StrictJsonOptions): 
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw malformed(messageOf(cause), options);
+    throw malformed(`it is not JSON (${messageOf(cause)})`, options);
   }
   // JSON.parse lets the last of two equal keys win. It then gives fewer keys than the text has members.
   if (countKeys(value) !== members) throw malformed("an object has the same key twice", options);
@@ -122,5 +122,5 @@ function countKeys(value: unknown): number {
 }
 
 function malformed(problem: string, { what, code }: StrictJsonOptions): FormatError {
-  return new FormatError(code, `Cannot read ${what} as JSON: ${problem}`);
+  return new FormatError(code, `Cannot read ${what}: ${problem}`);
 }

@@ -18,20 +18,29 @@ const KNOWN = foldedKeys(
     "architecture variant rootfs type diff_ids imageLayoutVersion").split(" "),
 );
 
+/** Of an image config only these: Docker's older builder writes a `Size` of its own at the top. */
+export const CONFIG_KEYS: ReadonlyMap<string, string> = foldedKeys([
+  "rootfs",
+  "os",
+  "architecture",
+  "variant",
+]);
+
 /**
  * The object that `bytes` hold.
  * @param what names the document in messages
- * @throws {FormatError} `json-invalid`, `json-type`
+ * @param known keys that may not stand there in other case
+ * @throws {FormatError} `json-invalid`, `json-type`, `json-ambiguous-key`
  */
-export function parseObject(bytes: Uint8Array, what: string): JsonObject {
-  return asObject(parseStrictJson(bytes, { what, code: "json-invalid", maxNodes: MAX_NODES }), what);
+export function parseObject(bytes: Uint8Array, what: string, known = KNOWN): JsonObject {
+  return asObject(parseStrictJson(bytes, { what, code: "json-invalid", maxNodes: MAX_NODES }), what, known);
 }
 
-/** @throws {FormatError} `json-type` */
-export function asObject(value: unknown, what: string): JsonObject {
+/** @throws {FormatError} `json-type`, `json-ambiguous-key` */
+export function asObject(value: unknown, what: string, knownKeys = KNOWN): JsonObject {
   const object = anyObject(value, what);
   for (const key in object) {
-    const known = lookAlike(key, KNOWN);
+    const known = lookAlike(key, knownKeys);
     if (known === undefined) continue;
     throw new FormatError(
       "json-ambiguous-key",

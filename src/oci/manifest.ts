@@ -13,6 +13,7 @@ import {
   asSize,
   asString,
   asStringMap,
+  CONFIG_KEYS,
   type JsonObject,
   optional,
   parseObject,
@@ -108,7 +109,7 @@ export function parseManifest(bytes: Uint8Array, what: string): Manifest {
  * @throws {FormatError} `json-invalid`, `json-type`, `oci-digest`
  */
 export function parseConfig(bytes: Uint8Array, what: string): ImageConfig {
-  const config = parseObject(bytes, what);
+  const config = parseObject(bytes, what, CONFIG_KEYS);
   if (config["rootfs"] === undefined) {
     throw new FormatError("config-no-rootfs", `${what} has no rootfs: it is not an image config`, {
       source: what,

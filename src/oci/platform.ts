@@ -4,7 +4,7 @@
  * @module
  */
 import { UsageError } from "../errors.ts";
-import { asObject, asString, optional } from "./json.ts";
+import { asObject, asString, CONFIG_KEYS, optional } from "./json.ts";
 
 /** What an image runs on, in the words of Go (`GOOS`, `GOARCH`). */
 export interface Platform {
@@ -31,7 +31,7 @@ export function parsePlatform(text: string): Platform {
 
 /** The platform object of a descriptor or a config. @throws {FormatError} `json-type` */
 export function parsePlatformObject(value: unknown, what: string): Platform {
-  const object = asObject(value, what);
+  const object = asObject(value, what, CONFIG_KEYS);
   return {
     os: asString(object["os"], `os of ${what}`),
     architecture: asString(object["architecture"], `architecture of ${what}`),

@@ -56,7 +56,7 @@ export class Fields {
   }
 
   digest(key: string): string | null {
-    const value = this.text(key);
+    const value = this.#object[key] ?? "";
     if (value === "") return null;
     if (!isDigest(value)) throw this.#bad(key, "is no sha256 digest");
     return value;

@@ -119,7 +119,7 @@ export async function externalToc(context: Context): Promise<FoundToc> {
       });
     }
     if (bytes.length > context.limits.toc) throw tocLimit("in the file", bytes.length, context.limits.toc);
-    return bytes[0] === 0x1f ? await tocFromMember(bytes, context) : bytes;
+    return bytes[0] === 0x1f ? await tocFromMember(bytes, context, () => true) : bytes;
   });
   return {
     family: "estargz",
@@ -134,15 +134,22 @@ export async function externalToc(context: Context): Promise<FoundToc> {
   };
 }
 
-/** The JSON in a gzip member that holds a tar with `stargz.index.json`. */
-async function tocFromMember(bytes: Uint8Array, { hashes, limits }: Context): Promise<Uint8Array> {
+/**
+ * The JSON in a gzip-compressed tar that holds `stargz.index.json`.
+ * @param isTocAt where its headers may begin. A footer points at a member that the TOC begins: another entry of that
+ * name further in would be for other readers.
+ */
+async function tocFromMember(
+  bytes: Uint8Array,
+  { hashes, limits }: Context,
+  isTocAt = (headerOffset: number): boolean => headerOffset === 0,
+): Promise<Uint8Array> {
   let json: Uint8Array | null = null;
   let filled = -1;
   const tar = new TarReader({
     entry(entry) {
       filled = -1;
-      // The footer points at a member that the TOC begins: a second entry of that name would be for other readers.
-      if (entry.headerOffset !== 0 || entry.name !== TOC_NAME || entry.kind !== "file") return;
+      if (json || !isTocAt(entry.headerOffset) || entry.name !== TOC_NAME || entry.kind !== "file") return;
       if (entry.storedSize > limits.toc) throw tocLimit("uncompressed", entry.storedSize, limits.toc);
       json = new Uint8Array(entry.storedSize);
       filled = 0;

@@ -142,16 +142,13 @@ describe("bounds", () => {
 
   test("a million empty objects are refused before one is made", () => {
     const text = `{"version":1,"entries":[${"{},".repeat(1e6)}{}]}`;
-    const start = performance.now();
     expect(() => parseToc(bytes(text), 1000)).toThrow(code("entries-limit"));
-    expect(performance.now() - start).toBeLessThan(2000);
   });
 
   test("a string of many backslashes takes no quadratic time", () => {
-    const start = performance.now();
-    const name = "\\".repeat(200_000) + '"'.repeat(100_000);
-    expect(toc([{ name, type: "dir" }]).files[0]!.name).toBe(name);
-    expect(performance.now() - start).toBeLessThan(2000);
+    const text = "\\".repeat(2_000_000) + '"'.repeat(1_000_000);
+    const options = { what: "it", code: "json", maxNodes: 10 };
+    expect(parseStrictJson(bytes(JSON.stringify([text])), options)).toEqual([text]);
   });
 
   test("version 1 only", () => {

@@ -390,7 +390,6 @@ describe("the sequences section", () => {
       10,
       /more than the block maximum of 131072/,
     );
-    const start = performance.now();
     expectRefused(bomb(50_000, [[65535, 16]]), "zstd-corrupt", 10, /more than the block maximum/);
     const shortest = rleSequences(98_047, { literalLength: 0, offset: 0, matchLength: 0 }, []);
     expectRefused(
@@ -402,7 +401,6 @@ describe("the sequences section", () => {
       17,
       /more than the block maximum/,
     );
-    expect(performance.now() - start).toBeLessThan(2000);
   });
 
   test("counts literals behind the last sequence into the block maximum", () => {
