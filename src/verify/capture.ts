@@ -8,6 +8,7 @@
  */
 import type { SkippableStart, UnitStart } from "../codec/events.ts";
 import type { Hasher } from "../digest/hasher.ts";
+import { LayerproofError } from "../errors.ts";
 import { type TarLimits, TarReader } from "../tar/reader.ts";
 import { type EstargzFooter, parseEstargzExtra } from "../toc/footer-estargz.ts";
 
@@ -32,7 +33,7 @@ export class TrailingFrames {
   readonly #sha256: Hasher;
   readonly #keep: number;
   #frames: CapturedFrame[] = [];
-  #current: { offset: number; length: number; bytes: Uint8Array | null; filled: number } | null = null;
+  #current: { offset: number; length: number; kept: KeptBytes | null } | null = null;
 
   /** @param keep most bytes to keep of all frames together (0 to keep footers only) */
   constructor(sha256: Hasher, keep: number) {
@@ -52,32 +53,22 @@ export class TrailingFrames {
   skippableStart({ blobOffset, length }: SkippableStart): void {
     const held = this.#frames.reduce((sum, frame) => sum + (frame.bytes?.length ?? 0), 0);
     const keep = length <= ALWAYS_KEPT || held + length <= this.#keep;
-    // Grown as bytes come: the length is the blob's word.
-    this.#current = {
-      offset: blobOffset + 8,
-      length,
-      bytes: keep ? new Uint8Array(Math.min(length, 1 << 20)) : null,
-      filled: 0,
-    };
+    this.#current = { offset: blobOffset + 8, length, kept: keep ? new KeptBytes(length) : null };
   }
 
   skippableData(bytes: Uint8Array): void {
-    const current = this.#current!;
     this.#sha256.update(bytes);
-    if (!current.bytes) return;
-    current.bytes = grown(current.bytes, current.filled, bytes.length);
-    current.bytes.set(bytes, current.filled);
-    current.filled += bytes.length;
+    this.#current!.kept?.push(bytes);
   }
 
   skippableEnd(): void {
-    const { offset, length, bytes } = this.#current!;
+    const { offset, length, kept } = this.#current!;
     this.#current = null;
     this.#frames.push({
       offset,
       length,
       digest: `sha256:${this.#sha256.finish()}`,
-      bytes: bytes && bytes.subarray(0, length),
+      bytes: kept?.bytes ?? null,
     });
     if (this.#frames.length > TRAILING_FRAMES) this.#frames.shift();
   }
@@ -98,8 +89,7 @@ export class EstargzTail {
     unitOffset: number;
     outOffset: number;
     size: number;
-    bytes: Uint8Array | null;
-    filled: number;
+    kept: KeptBytes | null;
     digest: string;
   } | null = null;
   #footer: { footer: EstargzFooter; blobOffset: number } | null = null;
@@ -131,7 +121,7 @@ export class EstargzTail {
     readonly bytes: Uint8Array | null;
   } | null {
     const entry = this.#entry;
-    return entry && { ...entry, bytes: entry.bytes && entry.bytes.subarray(0, entry.filled) };
+    return entry && { ...entry, bytes: entry.kept?.bytes ?? null };
   }
 
   /** @param ended whether the archive's end marker has gone by */
@@ -145,7 +135,8 @@ export class EstargzTail {
   data(bytes: Uint8Array): void {
     try {
       this.#behindEnd?.push(bytes);
-    } catch {
+    } catch (error) {
+      if (!(error instanceof LayerproofError)) throw error;
       // Whatever it is, it is no TOC; that there are bytes behind the end is told elsewhere.
       this.#behindEnd = null;
       this.entryEnd();
@@ -172,8 +163,7 @@ export class EstargzTail {
       unitOffset: blobOffset,
       outOffset,
       size,
-      bytes: keep ? new Uint8Array(Math.min(size, 1 << 20)) : null,
-      filled: 0,
+      kept: keep ? new KeptBytes(size) : null,
       digest: "",
     };
     this.#open = true;
@@ -181,12 +171,8 @@ export class EstargzTail {
 
   payload(bytes: Uint8Array): void {
     if (!this.#open) return;
-    const entry = this.#entry!;
     this.#sha256.update(bytes);
-    if (!entry.bytes) return;
-    entry.bytes = grown(entry.bytes, entry.filled, bytes.length);
-    entry.bytes.set(bytes, entry.filled);
-    entry.filled += bytes.length;
+    this.#entry!.kept?.push(bytes);
   }
 
   entryEnd(): void {
@@ -196,10 +182,27 @@ export class EstargzTail {
   }
 }
 
-/** A buffer with room for `more` bytes behind `filled`, doubled where the old one has none. */
-function grown(buffer: Uint8Array, filled: number, more: number): Uint8Array {
-  if (filled + more <= buffer.length) return buffer;
-  const larger = new Uint8Array(Math.max(2 * buffer.length, filled + more));
-  larger.set(buffer.subarray(0, filled));
-  return larger;
+/** Bytes that are kept, in a buffer that grows as they come: the length that was announced is the blob's word. */
+class KeptBytes {
+  #buffer: Uint8Array;
+  #filled = 0;
+
+  constructor(announced: number) {
+    this.#buffer = new Uint8Array(Math.min(announced, 1 << 20));
+  }
+
+  push(bytes: Uint8Array): void {
+    const end = this.#filled + bytes.length;
+    if (end > this.#buffer.length) {
+      const larger = new Uint8Array(Math.max(2 * this.#buffer.length, end));
+      larger.set(this.#buffer.subarray(0, this.#filled));
+      this.#buffer = larger;
+    }
+    this.#buffer.set(bytes, this.#filled);
+    this.#filled = end;
+  }
+
+  get bytes(): Uint8Array {
+    return this.#buffer.subarray(0, this.#filled);
+  }
 }
