@@ -74,7 +74,7 @@ function make({ claim, expected, actual, where = null, chain = [], status }: Com
     expected: a!,
     actual: b!,
     where,
-    chain: (status ?? compared) === "mismatch" && chain.length === 0 ? [] : chain,
+    chain,
   };
 }
 
@@ -84,15 +84,10 @@ function compareDigest(
   actual: string | null,
   where: string,
 ): Claim {
-  const status = expected && actual === null ? "not checked" : undefined;
-  return make({
-    claim,
-    expected: expected?.value ?? null,
-    actual,
-    where,
-    chain: expected?.from ?? [],
-    ...(status && { status }),
-  });
+  if (!expected) return make({ claim, expected: null, actual, where });
+  const { value, from: chain } = expected;
+  const status = actual === null ? "not checked" : actual === value ? "verified" : "mismatch";
+  return make({ claim, expected: value, actual, where, chain, status });
 }
 
 function compareNumber(
@@ -203,7 +198,14 @@ function tocDigestClaims({ expecting, toc, tocInBlob }: ClaimInput, blobChain: C
       ? toc.compressedDigest
       : toc.tocDigest;
     if (matchesToc(expectation, toc)) {
-      return make({ claim: "tocDigest", expected, actual: expected, where: toc.where, chain });
+      return make({
+        claim: "tocDigest",
+        expected,
+        actual: expected,
+        where: toc.where,
+        chain,
+        status: "verified",
+      });
     }
     const unread = actual === null && toc.problem !== null && toc.compressedDigest === null &&
       toc.jsonDigest === null;

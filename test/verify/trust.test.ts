@@ -1,7 +1,7 @@
 /** The trust rules: what may be called verified, and what never. */
 import { describe, expect, test } from "vitest";
 import type { LayerReport, LayerSource, VerifyOptions } from "../../src/mod.ts";
-import { UnsupportedError, UsageError, verifyLayer } from "../../src/mod.ts";
+import { memorySource, UnsupportedError, UsageError, verifyLayer } from "../../src/mod.ts";
 import { parseTocAnnotations } from "../../src/toc/annotations.ts";
 import { parseToc } from "../../src/toc/parse.ts";
 import { ITEMS } from "../support/fixtures.ts";
@@ -613,4 +613,17 @@ describe("a blob that is what the manifest says can still contradict itself", ()
     expect(report.result).not.toBe("verified");
     expect(report.claims.filter(({ claim, status }) => claim === "toc" && status === "verified")).toEqual([]);
   });
+});
+
+test("an outside digest without a named origin is still an outside digest", async () => {
+  const blob = bytes("");
+  const digest = {
+    value: "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    from: [],
+  };
+  const report = await verifyLayer(memorySource(blob), { expect: { digest, diffID: digest } });
+  for (const name of ["digest", "diffID"]) {
+    expect(report.claims.find(({ claim }) => claim === name)?.status).toBe("verified");
+  }
+  expect(report.result).toBe("verified");
 });
