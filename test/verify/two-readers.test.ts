@@ -162,3 +162,18 @@ test("chunks without a digest must still lie where the TOC says", async () => {
   });
   await expectRefused(layer, "chunk-position-mismatch");
 });
+
+test("attribute names that are not UTF-8 are compared as TOC writers have them", async () => {
+  // "NN SCHILY.xattr.user.\x80=v\n" is 25 bytes long, its own length included.
+  const record = Uint8Array.from("25 SCHILY.xattr.user.\x80=v\n", (char) => char.charCodeAt(0));
+  expect(record.length).toBe(25);
+  const build = (name: string) =>
+    zstdChunked([paxHeader(record), { name: "f" }], {
+      mutateToc: (toc) => {
+        toc.entries[0]!.xattrs = { [name]: "dg==" };
+      },
+    });
+  for (const report of await reports(build("user.\ufffd"))) expect(report.result).toBe("verified");
+  await expectRefused(build("user.other"), "toc-tar-xattr");
+  await expectRefused(build("user.\udc80"), "toc-bad-field");
+});
