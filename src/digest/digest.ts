@@ -41,8 +41,3 @@ export function toHex(bytes: Uint8Array): string {
   for (const byte of bytes) text += HEX[byte];
   return text;
 }
-
-/** The digest string of a raw SHA-256. */
-export function formatDigest(sha256: Uint8Array): string {
-  return `sha256:${toHex(sha256)}`;
-}

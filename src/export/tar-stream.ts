@@ -9,7 +9,7 @@ import { decoderFor } from "../codec/open.ts";
 import { type Crc32, type HashBackend, portableHashes } from "../digest/hasher.ts";
 import { FormatError, LimitExceeded } from "../errors.ts";
 import type { LayerSource } from "../source/source.ts";
-import { DEFAULT_LIMITS, type Limits } from "../verify/options.ts";
+import { type Limits, limitsWith } from "../verify/options.ts";
 
 export interface TarStreamOptions {
   /** `zstdWindow` and `total` count here. */
@@ -59,7 +59,7 @@ async function* decompress(
   const hashes = options.hashes ?? portableHashes;
   const output = new Output(
     [await hashes.crc32(), await hashes.crc32()],
-    { ...DEFAULT_LIMITS, ...options.limits },
+    limitsWith(options.limits),
   );
   for await (const piece of source.stream()) {
     for (let at = 0; at < piece.length; at += STEP) {

@@ -51,7 +51,7 @@ export function parseStrictJson(bytes: Uint8Array, options: StrictJsonOptions): 
  * What Go's encoding/json compares keys by: it takes `Name` for `name`. Its folding also takes U+017F for s (and
  * U+212A for k, as lower-casing does).
  */
-export function foldKey(key: string): string {
+function foldKey(key: string): string {
   return key.toLowerCase().replaceAll("\u017f", "s");
 }
 

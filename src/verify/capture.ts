@@ -92,7 +92,7 @@ export class EstargzTail {
     kept: KeptBytes | null;
     digest: string;
   } | null = null;
-  #footer: { footer: EstargzFooter; blobOffset: number } | null = null;
+  #footer: EstargzFooter | null = null;
   #open = false;
 
   constructor(sha256: Hasher, keep: number, limits: TarLimits) {
@@ -103,7 +103,7 @@ export class EstargzTail {
 
   /** The footer, if the last member has one. */
   get footer(): EstargzFooter | null {
-    return this.#footer?.footer ?? null;
+    return this.#footer;
   }
 
   /** Whether the footer points at the entry, and the entry's member begins at this offset in the tar stream. */
@@ -127,8 +127,7 @@ export class EstargzTail {
   /** @param ended whether the archive's end marker has gone by */
   unitStart(unit: UnitStart, ended: boolean): void {
     this.#behindEnd = ended ? this.#reader(unit) : null;
-    const footer = unit.extra ? parseEstargzExtra(unit.extra) : null;
-    this.#footer = footer && { footer, blobOffset: unit.blobOffset };
+    this.#footer = unit.extra ? parseEstargzExtra(unit.extra) : null;
   }
 
   /** Takes the output of members that begin behind the end marker. */

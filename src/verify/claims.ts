@@ -144,7 +144,7 @@ function uncompressedSizeClaim({ expecting, pass }: ClaimInput, streamChain: Cha
 }
 
 /** How far the TOC is trusted: through its own outside digest, else as part of a verified blob. */
-export function tocChainOf({ expecting, toc, tocInBlob }: ClaimInput, blobChain: Chain): Chain {
+function tocChainOf({ expecting, toc, tocInBlob }: ClaimInput, blobChain: Chain): Chain {
   if (!toc) return [];
   const matched = expecting.toc.find((expectation) => matchesToc(expectation, toc));
   if (matched) return [...matched.from, "TOC"];

@@ -74,7 +74,11 @@ export function gatherExpectations(given: Expectations): Expecting {
     digest,
     size,
     diffID: given.diffID ?? null,
-    uncompressedSize: given.uncompressedSize ?? pick(hint, [...from, "annotation uncompressed-size"]) ?? null,
+    uncompressedSize: agree(
+      "uncompressed size",
+      given.uncompressedSize,
+      pick(hint, [...from, "annotation uncompressed-size"]),
+    ),
     mediaType: pick(descriptor.mediaType, from) ?? null,
     toc,
     annotations,

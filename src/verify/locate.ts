@@ -110,7 +110,7 @@ async function attempt(
 }
 
 /** An external TOC as given by the caller: JSON, or a gzip-compressed tar that holds it. */
-export async function externalToc(context: Context): Promise<FoundToc> {
+async function externalToc(context: Context): Promise<FoundToc> {
   const bytes = context.external;
   const { value, problem } = await settle(async () => {
     if (!bytes) {
@@ -197,7 +197,7 @@ export async function locateZstdChunked(
     const magic = view.getUint32(0, true);
     const skippable = magic >= 0x184d2a50 && magic <= 0x184d2a5f;
     if (!skippable || view.getUint32(4, true) !== length) throw noFrame(from, offset, length);
-    return frame.slice(8);
+    return frame.subarray(8);
   });
 }
 

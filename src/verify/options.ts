@@ -57,6 +57,12 @@ export const DEFAULT_LIMITS: Limits = {
   total: null,
 };
 
+/** The limits that count: a field that is `undefined` is not given, and must not take the default's place. */
+export function limitsWith(given: Partial<Limits> = {}): Limits {
+  const set = Object.entries(given).filter(([, value]) => value !== undefined);
+  return { ...DEFAULT_LIMITS, ...Object.fromEntries(set) };
+}
+
 /** A tar entry as it is reported by `onEntry`, with the SHA-256 (hex) of its content where it is a regular file. */
 export interface ReportedEntry extends TarEntry {
   readonly sha256: string | null;

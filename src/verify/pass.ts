@@ -55,7 +55,6 @@ export interface PassResult {
   readonly uncompressedSize: number | null;
   readonly codecError: LayerproofError | null;
   readonly tarError: LayerproofError | null;
-  readonly tarEnd: TarEnd | null;
   readonly entries: number;
   readonly flavours: ReadonlySet<string>;
   readonly units: UnitTally;
@@ -91,7 +90,6 @@ export class LayerPass implements CodecEvents, TarHandler {
   #entry: TarEntry | null = null;
   /** Offset of the unit that the current entry begins, or null if it lies further inside. */
   #unitStart: number | null = null;
-  #sparse = false;
   #payloadPosition = 0;
   #expander: SparseExpander | null = null;
 
@@ -154,7 +152,6 @@ export class LayerPass implements CodecEvents, TarHandler {
       uncompressedSize: whole ? this.#outSize : null,
       codecError: this.#codecError,
       tarError: this.#tarError,
-      tarEnd,
       entries: this.#tar.entries,
       flavours: this.#flavours,
       units: this.#units,
@@ -289,7 +286,6 @@ export class LayerPass implements CodecEvents, TarHandler {
     this.#tree.entry(entry);
     this.#entry = entry;
     this.#unitStart = entry.headerOffset === this.#unit.outOffset ? this.#unit.blobOffset : null;
-    this.#sparse = entry.sparse !== null;
     this.#payloadPosition = entry.payloadOffset;
     const { cuts, whole } = this.#mayHaveToc() ? this.check.plan(entry, this.#unitStart) : NO_PLAN;
     this.#payload.begin(cuts, whole);
@@ -317,7 +313,7 @@ export class LayerPass implements CodecEvents, TarHandler {
       this.check.add({
         entry,
         hashed: this.#payload.end(),
-        sparse: this.#sparse,
+        sparse: entry.sparse !== null,
         unitStart: this.#unitStart,
       });
     }

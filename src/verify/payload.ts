@@ -32,8 +32,6 @@ export interface HashedPayload {
   readonly digest: string | null;
 }
 
-export const NOTHING_HASHED: HashedPayload = { segments: [], digest: null };
-
 /** Which pieces to hash: at the given ends (offsets in the payload, ascending), wherever a unit begins, or none. */
 export type Cuts = { readonly ends: readonly number[] } | "units" | "none";
 

@@ -15,7 +15,7 @@ import { TOC_NAME } from "./capture.ts";
 import { compareAttributes } from "./compare.ts";
 import { type ComparedEntry, EntryLog, type EntryRecord } from "./entry-log.ts";
 import type { Findings } from "./findings.ts";
-import { type Cuts, type HashedPayload, NOTHING_HASHED, type Segment } from "./payload.ts";
+import { type Cuts, type HashedPayload, type Segment } from "./payload.ts";
 import type { TocFacts } from "./toc-facts.ts";
 
 /** How one kind of thing compared. */
@@ -186,7 +186,7 @@ export class TocCheck {
       const what = "the tar has a sparse member, which a TOC cannot describe";
       this.#differs("toc-tar-sparse", entry.name, entry.headerOffset, what, "sparse", "plain");
     }
-    if (file.kind === "file") this.#compareContent(file, entry, hashed ?? NOTHING_HASHED);
+    if (file.kind === "file") this.#compareContent(file, entry, hashed);
   }
 
   #compareContent(file: TocFile, entry: ComparedEntry, hashed: HashedPayload): void {

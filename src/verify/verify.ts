@@ -21,7 +21,7 @@ import {
   zstdChunkedFromFrames,
 } from "./locate.ts";
 import { mediaTypeOf } from "./media-type.ts";
-import { DEFAULT_LIMITS, type Limits, type VerifyOptions } from "./options.ts";
+import { type Limits, limitsWith, type VerifyOptions } from "./options.ts";
 import { LayerPass, type PassResult } from "./pass.ts";
 import type { Claim, LayerFormat, LayerReport, ReportError, Result } from "./report.ts";
 import { examineToc, type TocFacts } from "./toc-facts.ts";
@@ -74,7 +74,7 @@ class Verification {
     this.#source = source;
     this.#options = options;
     this.#expecting = expecting;
-    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#limits = limitsWith(options.limits);
     this.#hashes = options.hashes ?? portableHashes;
   }
 

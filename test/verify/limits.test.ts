@@ -1,6 +1,6 @@
 /** Every limit: exactly at it a layer passes, one more is a typed error, and nothing is kept of what is too much. */
 import { describe, expect, test } from "vitest";
-import type { LayerReport, Limits } from "../../src/mod.ts";
+import { DEFAULT_LIMITS, type LayerReport, type Limits } from "../../src/mod.ts";
 import {
   type Entry,
   estargz,
@@ -11,6 +11,7 @@ import {
   sparse,
   storedFrame,
   tar,
+  tarHeader,
   zstdChunked,
 } from "../support/mod.ts";
 import { verifyBytes, verifyPiped } from "./layers.ts";
@@ -131,4 +132,9 @@ describe("limits", () => {
     expect(await under(tar([{ name: "a".repeat(65536) }]), {})).toBe("ok");
     expect(await under(tar([{ name: "a".repeat(65537) }]), {})).toBe("path-limit");
   });
+});
+
+test("a limit given as undefined leaves the default in place", async () => {
+  const header = tarHeader({ name: "x", typeflag: "x", size: DEFAULT_LIMITS.pax + 1 });
+  expect(await under(header, { pax: undefined } as unknown as Partial<Limits>)).toBe("tar-header-limit");
 });

@@ -627,3 +627,14 @@ test("an outside digest without a named origin is still an outside digest", asyn
   }
   expect(report.result).toBe("verified");
 });
+
+test("an uncompressed size that contradicts the descriptor's annotation is refused before anything is read", async () => {
+  const annotations = { "io.containers.estargz.uncompressed-size": "1024" };
+  const descriptor = { value: { annotations }, from: ["descriptor"] };
+  const both = (value: number) =>
+    verifyLayer(memorySource(bytes("\0".repeat(1024))), {
+      expect: { descriptor, uncompressedSize: { value, from: ["option"] } },
+    });
+  await expect(both(1025)).rejects.toThrow(UsageError);
+  expect((await both(1024)).result).toBe("consistent");
+});
