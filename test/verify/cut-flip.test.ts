@@ -9,21 +9,14 @@ import { LAYERS, rightly, type SmallLayer, verifyBytes, verifyPiped } from "./la
 
 const BAD: readonly Result[] = ["mismatch", "error"];
 
-/** All bits where the layer is one member or frame; some of each byte, different ones, where it is large. */
-function bitsOf({ name }: SmallLayer): (byte: number) => readonly number[] {
-  if (name === "gzip" || name === "zstd") return () => [0, 1, 2, 3, 4, 5, 6, 7];
-  if (name === "tar") return (byte) => [byte % 8];
-  return (byte) => [byte % 8, (byte + 3) % 8];
-}
-
+/** Flips every bit of the layer, one at a time. */
 async function forEachFlip(
   layer: SmallLayer,
   body: (blob: Uint8Array, byte: number, bit: number) => Promise<void>,
 ): Promise<void> {
   const copy = layer.blob.slice();
-  const bits = bitsOf(layer);
   for (let byte = 0; byte < copy.length; byte++) {
-    for (const bit of bits(byte)) {
+    for (let bit = 0; bit < 8; bit++) {
       copy[byte]! ^= 1 << bit;
       await body(copy, byte, bit);
       copy[byte]! ^= 1 << bit;
