@@ -99,23 +99,35 @@ export function scriptArgs(script: string, permissions: readonly string[] = ["-A
  */
 export const runtimeEnv = { ...process.env, RUNTIME: process.execPath };
 
+const withVerify = (script: string) =>
+  `layerproof_verify() { "$RUNTIME" ${scriptArgs("verify.ts").join(" ")} "$@"; }; ${script}`;
+
 /** Runs a shell script in which `layerproof_verify` is verify.ts under this runtime. */
 export function shell(script: string): { status: number | null; stdout: string; stderr: string } {
-  const args = scriptArgs("verify.ts").join(" ");
-  const { status, stdout, stderr } = spawnSync(
-    "bash",
-    ["-c", `layerproof_verify() { "$RUNTIME" ${args} "$@"; }; ${script}`],
-    { encoding: "utf8", env: runtimeEnv },
-  );
+  const { status, stdout, stderr } = spawnSync("bash", ["-c", withVerify(script)], {
+    encoding: "utf8",
+    env: runtimeEnv,
+  });
   return { status, stdout, stderr };
 }
 
-/** A running program; `feed` writes to its standard input. */
-export function start(args: readonly string[], permissions?: readonly string[]): {
+/** The same, going on; `shown` is what it has written to standard output so far. */
+export function startShell(script: string): Started & { shown: () => string } {
+  const child = spawn("bash", ["-c", withVerify(script)], {
+    stdio: ["pipe", "pipe", "pipe"],
+    env: runtimeEnv,
+  });
+  return watch(child);
+}
+
+interface Started {
   child: ReturnType<typeof spawn>;
   outcome: Promise<Outcome & { signal: string | null }>;
-} {
-  const child = spawn("bash", [
+}
+
+/** A running program; its standard input is a pipe. */
+export function start(args: readonly string[], permissions?: readonly string[]): Started {
+  return watch(spawn("bash", [
     "-c",
     'exec "$RUNTIME" "$@"',
     "bash",
@@ -124,7 +136,10 @@ export function start(args: readonly string[], permissions?: readonly string[]):
   ], {
     stdio: ["pipe", "pipe", "pipe"],
     env: runtimeEnv,
-  });
+  }));
+}
+
+function watch(child: ReturnType<typeof spawn>): Started & { shown: () => string } {
   let stdout = "", stderr = "";
   child.stdout!.setEncoding("utf8").on("data", (text: string) => stdout += text);
   child.stderr!.setEncoding("utf8").on("data", (text: string) => stderr += text);
@@ -132,5 +147,5 @@ export function start(args: readonly string[], permissions?: readonly string[]):
     child.on("error", reject);
     child.on("close", (status, signal) => resolve({ status: status ?? -1, stdout, stderr, signal }));
   });
-  return { child, outcome };
+  return { child, shown: () => stdout, outcome };
 }
