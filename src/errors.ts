@@ -66,6 +66,11 @@ export class UnsupportedError extends LayerproofError {
   override readonly name = "UnsupportedError";
 }
 
+/** A thread that shared the work is gone (killed, out of memory, a bug); the layer may be in order. */
+export class WorkerFailed extends LayerproofError {
+  override readonly name = "WorkerFailed";
+}
+
 /** Wrong options or arguments; nothing was read. */
 export class UsageError extends LayerproofError {
   override readonly name = "UsageError";

@@ -31,7 +31,7 @@ export interface SkippableStart {
   readonly variant: number;
 }
 
-/** Views given to `data` and `skippableData` are valid only during the call. */
+/** Views given to `data` and `skippableData` are valid only during the call, unless the decoder says that they last. */
 export interface CodecEvents {
   unitStart(unit: UnitStart): void;
   data(bytes: Uint8Array): void;
@@ -41,12 +41,27 @@ export interface CodecEvents {
   skippableEnd(): void;
   /** gzip only: zero bytes lie behind the last member. */
   zeroPadding(blobOffset: number): void;
+  /** Views that were given since the last such call will be overwritten, if nobody holds the memory. */
+  dataEnd?(): void;
 }
 
 /** Pushed with compressed bytes in pieces of any size; the events do not depend on where the pieces are cut. */
 export interface StreamDecoder {
   /** @throws {FormatError | LimitExceeded | UnsupportedError} and again on every later call */
   push(bytes: Uint8Array): void;
+  /** Whether what was pushed ends with a whole unit, so that another decoder could go on from here. */
+  readonly atBoundary: boolean;
   /** Tells that there are no more bytes. @throws {FormatError} when the stream ends inside a unit */
   end(): void;
+}
+
+/** A decoder that may have others do its work: a step that is not done on return is done when its promise resolves. */
+export interface BlobDecoder {
+  /** Whether views given to `data` last until `dataEnd`. */
+  readonly dataLasts?: boolean;
+  /** Throws, or rejects with, what a `StreamDecoder` throws; events are told during calls only. */
+  push(bytes: Uint8Array): void | Promise<void>;
+  end(): void | Promise<void>;
+  /** Gives back what it holds; at any time. */
+  close?(): void;
 }

@@ -1,15 +1,15 @@
 /**
  * gzip (RFC 1952) as layers use it: any number of members, each header, CRC-32 and length checked.
  *
- * pako inflates; headers, trailers and the edges between members are handled here, because pako (like most decoders)
- * stops at, or stumbles over, what follows the first member.
+ * An `Inflater` inflates; headers, trailers and the edges between members are handled here, because most decoders stop
+ * at, or stumble over, what follows the first member.
  *
  * @module
  */
-import { zlibInflate, zlibInflateInit2, zlibInflateReset, ZStream } from "pako";
 import type { Crc32 } from "../digest/hasher.ts";
 import { FormatError, type LayerproofError } from "../errors.ts";
 import type { CodecEvents, StreamDecoder } from "./events.ts";
+import type { Inflater } from "./inflater.ts";
 
 /** Flag bits of a member header (RFC 1952 section 2.3.1). */
 const FHCRC = 2;
@@ -23,15 +23,9 @@ const KEPT_EXTRA = 64;
 /** RFC 1952 gives names and comments no bound; no writer comes near this. */
 const MAX_TEXT = 64 * 1024;
 
-/**
- * 128 KiB: pako copies its 32 KiB window out after every call, which is then a quarter of the output. Sizes from
- * 64 KiB to 1 MiB made no difference beyond noise in throughput.
- */
-const OUTPUT_SIZE = 128 * 1024;
-
-const Z_OK = 0;
-const Z_STREAM_END = 1;
-const Z_BUF_ERROR = -5;
+/** Bytes of the fixed part of a header, and of a trailer. */
+const HEADER = 10;
+const TRAILER = 8;
 
 type State =
   | "between"
@@ -49,12 +43,17 @@ export class GzipDecoder implements StreamDecoder {
   readonly #events: CodecEvents;
   readonly #crc: Crc32;
   readonly #headerCrc: Crc32;
-  readonly #output = new Uint8Array(OUTPUT_SIZE);
-  readonly #strm = new ZStream();
+  readonly #inflater: Inflater;
+  readonly #emit = (bytes: Uint8Array): void => {
+    this.#crc.update(bytes);
+    this.#outOffset += bytes.length;
+    this.#events.data(bytes);
+  };
   #state: State = "between";
   #failure: LayerproofError | null = null;
   /** Bytes of the current fixed-size field. */
-  #field = new Uint8Array(10);
+  readonly #field = new Uint8Array(HEADER);
+  readonly #fieldView = new DataView(this.#field.buffer);
   #fieldLength = 0;
   #flags = 0;
   #extra: Uint8Array | null = null;
@@ -66,19 +65,28 @@ export class GzipDecoder implements StreamDecoder {
   #memberOut = 0;
   #members = 0;
 
-  /** @param crc two CRC-32 hashers, one for content and one for headers */
-  constructor(events: CodecEvents, crc: Crc32, headerCrc: Crc32) {
+  /**
+   * @param crcs two CRC-32 hashers, one for content and one for headers
+   * @param blobOffset of the first byte that will be pushed; a member must begin there
+   */
+  constructor(events: CodecEvents, inflater: Inflater, crcs: readonly [Crc32, Crc32], blobOffset = 0) {
     this.#events = events;
-    this.#crc = crc;
-    this.#headerCrc = headerCrc;
-    zlibInflateInit2(this.#strm, -15);
+    this.#inflater = inflater;
+    [this.#crc, this.#headerCrc] = crcs;
+    // A decoder before this one may have ended in the middle.
+    this.#crc.finish();
+    this.#inOffset = blobOffset;
+  }
+
+  get atBoundary(): boolean {
+    return this.#state === "between" && this.#members > 0 && !this.#failure;
   }
 
   push(bytes: Uint8Array): void {
     if (this.#failure) throw this.#failure;
     let at = 0;
     while (at < bytes.length) {
-      const used = this.#state === "body" ? this.#inflate(bytes, at) : this.#headerByte(bytes[at]!);
+      const used = this.#state === "body" ? this.#inflate(bytes, at) : this.#outside(bytes, at);
       at += used;
       this.#inOffset += used;
     }
@@ -95,7 +103,34 @@ export class GzipDecoder implements StreamDecoder {
     );
   }
 
-  /** Consumes one byte outside of deflate data. */
+  /** Consumes bytes outside of deflate data: headers and trailers that lie whole in the piece at once. */
+  #outside(bytes: Uint8Array, at: number): number {
+    const left = bytes.length - at;
+    if (this.#state === "zeros") {
+      let zeros = 0;
+      while (zeros < left && bytes[at + zeros] === 0) zeros++;
+      if (zeros > 0) return zeros;
+    }
+    if (this.#state === "between" && left >= HEADER && bytes[at] === 0x1f) {
+      this.#beginMember(0x1f);
+      this.#field.set(bytes.subarray(at, at + HEADER));
+      this.#fieldLength = 0;
+      // Where that throws, the place is the end of the header, as it is when the bytes come one by one.
+      this.#inOffset += HEADER - 1;
+      this.#fixedHeader();
+      this.#inOffset -= HEADER - 1;
+      return HEADER;
+    }
+    if (this.#state === "trailer" && left >= TRAILER && this.#fieldLength === 0) {
+      this.#field.set(bytes.subarray(at, at + TRAILER));
+      this.#inOffset += TRAILER - 1;
+      this.#endMember();
+      this.#inOffset -= TRAILER - 1;
+      return TRAILER;
+    }
+    return this.#headerByte(bytes[at]!);
+  }
+
   #headerByte(byte: number): number {
     switch (this.#state) {
       case "between":
@@ -107,10 +142,10 @@ export class GzipDecoder implements StreamDecoder {
         }
         break;
       case "header":
-        this.#collect(byte, 10, () => this.#fixedHeader());
+        if (this.#collect(byte, HEADER)) this.#fixedHeader();
         break;
       case "extra-length":
-        this.#collect(byte, 2, () => this.#extraHeader());
+        if (this.#collect(byte, 2)) this.#extraHeader();
         break;
       case "extra":
         this.#crcHeader(byte);
@@ -122,10 +157,10 @@ export class GzipDecoder implements StreamDecoder {
         this.#text(byte);
         break;
       case "header-crc":
-        this.#collect(byte, 2, () => this.#checkHeaderCrc());
+        if (this.#collect(byte, 2)) this.#checkHeaderCrc();
         break;
       case "trailer":
-        this.#collect(byte, 8, () => this.#endMember());
+        if (this.#collect(byte, TRAILER)) this.#endMember();
         break;
       case "body":
         break;
@@ -148,15 +183,16 @@ export class GzipDecoder implements StreamDecoder {
     this.#fieldLength = 1;
   }
 
-  #collect(byte: number, length: number, whole: () => void): void {
+  /** Whether the field of `length` bytes is whole with this byte. */
+  #collect(byte: number, length: number): boolean {
     this.#field[this.#fieldLength++] = byte;
-    if (this.#fieldLength < length) return;
+    if (this.#fieldLength < length) return false;
     this.#fieldLength = 0;
-    whole();
+    return true;
   }
 
   #fixedHeader(): void {
-    const field = this.#field.subarray(0, 10);
+    const field = this.#field;
     if (field[1] !== 0x8b) {
       this.#fail("gzip-trailing-data", "bytes that are no gzip member follow a gzip member");
     }
@@ -165,8 +201,10 @@ export class GzipDecoder implements StreamDecoder {
     }
     this.#flags = field[3]!;
     if (this.#flags & RESERVED) this.#fail("gzip-reserved-flags", "a gzip member has reserved flag bits set");
-    this.#headerCrc.finish();
-    this.#headerCrc.update(field);
+    if (this.#flags & FHCRC) {
+      this.#headerCrc.finish();
+      this.#headerCrc.update(field);
+    }
     this.#nextField(0);
   }
 
@@ -181,7 +219,7 @@ export class GzipDecoder implements StreamDecoder {
   }
 
   #extraHeader(): void {
-    this.#headerCrc.update(this.#field.subarray(0, 2));
+    if (this.#flags & FHCRC) this.#headerCrc.update(this.#field.subarray(0, 2));
     this.#extraLength = this.#field[0]! | (this.#field[1]! << 8);
     this.#extra = this.#extraLength <= KEPT_EXTRA ? new Uint8Array(this.#extraLength) : null;
     if (this.#extraLength === 0) this.#nextField(FEXTRA);
@@ -213,48 +251,31 @@ export class GzipDecoder implements StreamDecoder {
   }
 
   #beginBody(): void {
-    zlibInflateReset(this.#strm);
+    this.#inflater.reset();
     this.#state = "body";
     this.#events.unitStart({ blobOffset: this.#memberStart, outOffset: this.#outOffset, extra: this.#extra });
   }
 
   /** Inflates from `bytes[at]` on, to the end of the piece or of the member; returns how many bytes it used. */
   #inflate(bytes: Uint8Array, at: number): number {
-    const strm = this.#strm;
-    strm.input = bytes;
-    strm.next_in = at;
-    strm.avail_in = bytes.length - at;
-    while (true) {
-      strm.output = this.#output;
-      strm.next_out = 0;
-      strm.avail_out = OUTPUT_SIZE;
-      const status = zlibInflate(strm, Z_OK);
-      if (strm.next_out > 0) this.#emit(this.#output.subarray(0, strm.next_out));
-      if (status === Z_STREAM_END) {
-        this.#state = "trailer";
-        break;
-      }
-      if (status !== Z_OK && status !== Z_BUF_ERROR) {
-        this.#inOffset += strm.next_in - at;
-        this.#fail(
-          "gzip-corrupt",
-          `the deflate data of a gzip member is corrupt (${strm.msg || `status ${status}`})`,
-        );
-      }
-      if (strm.avail_in === 0 && strm.avail_out > 0) break;
-      if (status === Z_BUF_ERROR && strm.next_out === 0) break;
+    try {
+      const used = this.#inflater.inflate(bytes, at, this.#emit);
+      if (this.#inflater.done) this.#state = "trailer";
+      return used;
+    } catch (error) {
+      if (!(error instanceof Error) || error.name !== "InflateError") throw error;
+      // Not the offset in the piece: what is told must not depend on how the blob was cut.
+      this.#inOffset = this.#memberStart;
+      const done = this.#outOffset - this.#memberOut;
+      this.#fail(
+        "gzip-corrupt",
+        `the deflate data of this member is corrupt behind ${done} bytes of output (${error.message})`,
+      );
     }
-    return strm.next_in - at;
-  }
-
-  #emit(bytes: Uint8Array): void {
-    this.#crc.update(bytes);
-    this.#outOffset += bytes.length;
-    this.#events.data(bytes);
   }
 
   #endMember(): void {
-    const view = new DataView(this.#field.buffer);
+    const view = this.#fieldView;
     const crc = { expected: view.getUint32(0, true), actual: this.#crc.finish() };
     // ISIZE is the length modulo 2^32, so it can be checked for members of any length but never gives one.
     const length = {

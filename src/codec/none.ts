@@ -19,6 +19,10 @@ export class NoneDecoder implements StreamDecoder {
     this.#events.data(bytes);
   }
 
+  get atBoundary(): boolean {
+    return false;
+  }
+
   end(): void {
     if (this.#offset === 0) return;
     this.#events.unitEnd({

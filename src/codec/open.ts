@@ -1,41 +1,76 @@
 /**
- * The decoder for a blob, by what its first bytes are.
+ * The decoder for a blob, by what its first bytes are, and what decoders work with.
  *
  * @module
  */
-import type { Crc32 } from "../digest/hasher.ts";
+import type { Crc32, HashBackend } from "../digest/hasher.ts";
 import type { Xxh64 } from "../digest/xxh64.ts";
 import { FormatError, UnsupportedError } from "../errors.ts";
+import { kernelsRun } from "../kernel/load.ts";
 import type { Container } from "./detect.ts";
 import type { CodecEvents, StreamDecoder } from "./events.ts";
 import { GzipDecoder } from "./gzip.ts";
+import { type Inflater, loadInflater } from "./inflater.ts";
 import { NoneDecoder } from "./none.ts";
 import { zstdStream } from "./zstd-stream.ts";
+import type { BlockEngine } from "./zstd/engine.ts";
+
+/** What the decoders of one container use, for one blob after the other: loading it is asynchronous, using it is not. */
+export type CodecTools =
+  | { readonly kind: "gzip"; readonly inflater: Inflater; readonly crcs: readonly [Crc32, Crc32] }
+  | { readonly kind: "zstd"; readonly engine: BlockEngine; readonly xxh64: Xxh64 }
+  | { readonly kind: "none" };
 
 export interface DecoderOptions {
-  /** For content and for headers of gzip members. */
-  readonly crcs: readonly [Crc32, Crc32];
   /** Largest zstd window in bytes. */
   readonly zstdWindow: number;
-  /** For zstd checksums; null for the portable one, which is slower, but there at once. */
-  readonly xxh64: Xxh64 | null;
+  /** Offset in the blob of the first byte that is pushed, where a unit begins; 0 by default. */
+  readonly blobOffset?: number;
 }
 
 /**
- * A decoder for the container that `detectContainer` told.
+ * @param hashes for the checksums of members and frames
+ * @param kernels whether to decode with the WebAssembly kernels; wherever they run, by default
+ */
+export async function loadTools(
+  container: Container,
+  hashes: Pick<HashBackend, "crc32" | "xxh64">,
+  kernels = kernelsRun,
+): Promise<CodecTools> {
+  switch (container) {
+    case "gzip":
+      return {
+        kind: "gzip",
+        inflater: await loadInflater(kernels),
+        crcs: [await hashes.crc32(), await hashes.crc32()],
+      };
+    case "zstd":
+      return { kind: "zstd", engine: await loadEngine(kernels), xxh64: await hashes.xxh64() };
+    default:
+      return { kind: "none" };
+  }
+}
+
+async function loadEngine(kernel: boolean): Promise<BlockEngine> {
+  if (kernel) return await (await import("../kernel/zstd.ts")).KernelZstdEngine.create();
+  return new (await import("./zstd/portable.ts")).PortableEngine();
+}
+
+/**
+ * A decoder for the container that `detectContainer` told. One at a time may use the same tools.
+ * @param tools of that container
  * @throws {UnsupportedError} `compression-not-supported`
  * @throws {FormatError} `not-a-layer`
  */
 export function decoderFor(
   container: Container,
   events: CodecEvents,
-  { crcs, zstdWindow, xxh64 }: DecoderOptions,
+  tools: CodecTools,
+  { zstdWindow, blobOffset = 0 }: DecoderOptions,
 ): StreamDecoder {
+  if (tools.kind === "gzip") return new GzipDecoder(events, tools.inflater, tools.crcs, blobOffset);
+  if (tools.kind === "zstd") return zstdStream(events, zstdWindow, tools.xxh64, tools.engine, blobOffset);
   switch (container) {
-    case "gzip":
-      return new GzipDecoder(events, ...crcs);
-    case "zstd":
-      return zstdStream(events, zstdWindow, xxh64);
     case "tar":
     case "empty":
       return new NoneDecoder(events);
@@ -48,7 +83,7 @@ export function decoderFor(
           advice: "Registries and podman's export refuse it too: recompress the layer with gzip or zstd.",
         },
       );
-    case "unknown":
+    default:
       throw new FormatError("not-a-layer", "The bytes are no tar, gzip or zstd stream", {
         blobOffset: 0,
         advice: "Give a layer blob, an OCI layout as oci:DIR, or - for standard input.",

@@ -19,6 +19,13 @@ export interface Crc32 {
   finish(): number;
 }
 
+/** Hashes many messages that are there at once. */
+export interface BatchHasher {
+  readonly name: string;
+  /** SHA-256 of each message, as lower-case hex. */
+  digestAll(messages: readonly Uint8Array[]): string[];
+}
+
 /** Makes hashers. Making one may be asynchronous (WebAssembly is compiled); using it never is. */
 export interface HashBackend {
   readonly name: string;
@@ -26,24 +33,28 @@ export interface HashBackend {
   crc32(): Promise<Crc32>;
   /** For zstd's content checksums. */
   xxh64(): Promise<Xxh64>;
+  batch(): Promise<BatchHasher>;
 }
 
-/** Runs wherever WebAssembly does. The package is loaded by the first hasher: with another backend it never is. */
+/** A batch hasher that takes one message after the other. */
+export function oneByOne(name: string, hasher: Hasher): BatchHasher {
+  return {
+    name,
+    digestAll: (messages) =>
+      messages.map((message) => {
+        hasher.update(message);
+        return hasher.finish();
+      }),
+  };
+}
+
+/**
+ * The hash-wasm package: it needs WebAssembly but no vectors. The package is loaded by the first hasher: with another
+ * backend it never is.
+ */
 export const portableHashes: HashBackend = {
   name: "hash-wasm",
-  async sha256() {
-    const { createSHA256 } = await import("hash-wasm");
-    const hash = await createSHA256();
-    hash.init();
-    return {
-      update: (bytes) => void hash.update(bytes),
-      finish() {
-        const hex = hash.digest("hex");
-        hash.init();
-        return hex;
-      },
-    };
-  },
+  sha256,
   async crc32() {
     const { createCRC32 } = await import("hash-wasm");
     const hash = await createCRC32();
@@ -66,4 +77,21 @@ export const portableHashes: HashBackend = {
       digestLow32: () => Number.parseInt(hash.digest("hex").slice(8), 16),
     };
   },
+  async batch() {
+    return oneByOne("hash-wasm", await sha256());
+  },
 };
+
+async function sha256(): Promise<Hasher> {
+  const { createSHA256 } = await import("hash-wasm");
+  const hash = await createSHA256();
+  hash.init();
+  return {
+    update: (bytes) => void hash.update(bytes),
+    finish() {
+      const hex = hash.digest("hex");
+      hash.init();
+      return hex;
+    },
+  };
+}

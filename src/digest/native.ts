@@ -1,26 +1,17 @@
 /**
- * The platform's hashes, for Deno and Node. SHA-256 through OpenSSL uses the processor's SHA instructions:
- * 1650 MB/s where hash-wasm reaches 230 MB/s on the same core.
+ * The platform's hashes, for Deno and Node. SHA-256 through OpenSSL uses the processor's SHA instructions where there
+ * are some: 1450 MB/s where WebAssembly reaches 290 MB/s, or 640 MB/s with four messages at a time, on the same core.
  *
  * @module
  */
-import { createHash } from "node:crypto";
+import * as crypto from "node:crypto";
 import { crc32 } from "node:zlib";
-import { type HashBackend, portableHashes } from "./hasher.ts";
+import { defaultHashes } from "./default.ts";
+import type { HashBackend, Hasher } from "./hasher.ts";
 
 export const nativeHashes: HashBackend = {
   name: "node:crypto",
-  sha256() {
-    let hash = createHash("sha256");
-    return Promise.resolve({
-      update: (bytes) => void hash.update(bytes),
-      finish() {
-        const hex = hash.digest("hex");
-        hash = createHash("sha256");
-        return hex;
-      },
-    });
-  },
+  sha256: () => Promise.resolve(sha256()),
   crc32() {
     let value = 0;
     return Promise.resolve({
@@ -35,5 +26,22 @@ export const nativeHashes: HashBackend = {
     });
   },
   /** No platform has it; WebAssembly reaches several times what our own JavaScript does. */
-  xxh64: () => portableHashes.xxh64(),
+  xxh64: () => defaultHashes().xxh64(),
+  batch: () =>
+    Promise.resolve({
+      name: "node:crypto",
+      digestAll: (messages) => messages.map((message) => crypto.hash("sha256", message)),
+    }),
 };
+
+function sha256(): Hasher {
+  let hash = crypto.createHash("sha256");
+  return {
+    update: (bytes) => void hash.update(bytes),
+    finish() {
+      const hex = hash.digest("hex");
+      hash = crypto.createHash("sha256");
+      return hex;
+    },
+  };
+}

@@ -1,6 +1,7 @@
 /** Runs the gzip decoder over some bytes and keeps what it tells. */
 import type { UnitChecksum, UnitEnd, UnitStart } from "../../src/codec/events.ts";
 import { GzipDecoder } from "../../src/codec/gzip.ts";
+import { loadInflater } from "../../src/codec/inflater.ts";
 import { portableHashes } from "../../src/digest/hasher.ts";
 import { LayerproofError } from "../../src/errors.ts";
 import { concat, slices } from "../support/mod.ts";
@@ -16,6 +17,7 @@ export interface GzipRun {
   readonly error: string | null;
 }
 
+const inflater = await loadInflater();
 const crc = await portableHashes.crc32();
 const headerCrc = await portableHashes.crc32();
 
@@ -40,8 +42,8 @@ export function gunzip(blob: Uint8Array, piece = 65536): GzipRun {
       skippableEnd: never,
       zeroPadding: (offset) => void (padding = offset),
     },
-    crc,
-    headerCrc,
+    inflater,
+    [crc, headerCrc],
   );
   let error: string | null = null;
   try {

@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { describe, expect, test } from "vitest";
+import { defaultHashes } from "../../src/digest/default.ts";
 import { portableHashes } from "../../src/digest/hasher.ts";
+import { kernelHashes } from "../../src/digest/kernel.ts";
 import { nativeHashes } from "../../src/digest/native.ts";
-import { randomBytes, slices } from "../support/mod.ts";
+import { randomBytes, slices, xxh64 } from "../support/mod.ts";
 
 /** FIPS 180-2 appendix B and the NIST example of an empty message; CRC-32 of "123456789" from the CRC catalogue. */
 const SHA256_VECTORS: [string, string][] = [
@@ -15,7 +17,7 @@ const SHA256_VECTORS: [string, string][] = [
   ],
 ];
 
-for (const backend of [portableHashes, nativeHashes]) {
+for (const backend of [portableHashes, kernelHashes, nativeHashes]) {
   describe(backend.name, () => {
     test("SHA-256 and CRC-32 give the published values", async () => {
       const hash = await backend.sha256();
@@ -57,8 +59,32 @@ for (const backend of [portableHashes, nativeHashes]) {
       a.update(new TextEncoder().encode("bc"));
       expect([a.finish(), b.finish()]).toEqual([SHA256_VECTORS[1]![1], SHA256_VECTORS[1]![1]]);
     });
+
+    test("XXH64 gives the low half of the digest", async () => {
+      const hash = await backend.xxh64();
+      const data = randomBytes(1000);
+      for (const length of [0, 31, 32, 33, 1000]) {
+        hash.init();
+        hash.update(data.subarray(0, length));
+        expect(hash.digestLow32()).toBe(Number(xxh64(data.subarray(0, length)) & 0xffffffffn));
+      }
+    });
+
+    test("a batch gives the digest of each message, in their order", async () => {
+      const batch = await backend.batch();
+      const data = randomBytes(100_000);
+      const messages = [3, 100_000, 0, 64, 5000, 3].map((length) => data.subarray(0, length));
+      expect(batch.digestAll(messages)).toEqual(
+        messages.map((it) => createHash("sha256").update(it).digest("hex")),
+      );
+      expect(batch.digestAll([])).toEqual([]);
+    });
   });
 }
+
+test("this engine's default are the kernels", () => {
+  expect(defaultHashes()).toBe(kernelHashes);
+});
 
 test("over 2^29 bytes the portable hash agrees with the platform's (A65)", async () => {
   const piece = randomBytes(2 ** 20);

@@ -1,14 +1,13 @@
 /**
- * Streaming Zstandard decoder (RFC 8878), in portable TypeScript and strict.
+ * Streaming Zstandard decoder (RFC 8878), strict: frames and block headers. An engine decodes the blocks.
  *
  * @module
  */
 
 import { FormatError, UsageError } from "../../errors.ts";
 import { createXxh64 } from "../../digest/xxh64.ts";
-import { BlockDecoder } from "./block.ts";
-import { BlockInput } from "./block_input.ts";
 import { FrameContent } from "./content.ts";
+import type { BlockEngine } from "./engine.ts";
 import type { ZstdDecoderOptions, ZstdEvents } from "./events.ts";
 import {
   type FrameHeader,
@@ -18,8 +17,8 @@ import {
   SKIPPABLE_MAGIC,
   ZSTD_MAGIC,
 } from "./frame.ts";
-import { History } from "./history.ts";
 import { MAX_WINDOW_LIMIT } from "./limits.ts";
+import { PortableEngine } from "./portable.ts";
 
 export type {
   ZstdChecksum,
@@ -45,6 +44,7 @@ type State = "header" | "block-header" | "raw" | "rle" | "compressed" | "checksu
  * and errors do not depend on it, save that the payload of a skippable frame is handed on as it comes.
  *
  * Memory is bounded by about two windows, and by what is really decoded: nothing is allocated because a header says so.
+ * The portable engine decodes the blocks unless the options name another one.
  *
  * @example
  * ```ts
@@ -66,9 +66,7 @@ type State = "header" | "block-header" | "raw" | "rle" | "compressed" | "checksu
 export class ZstdDecoder {
   readonly #events: ZstdEvents;
   readonly #windowLimit: number;
-  readonly #block = new BlockDecoder();
-  readonly #input = new BlockInput();
-  readonly #history = new History();
+  readonly #engine: BlockEngine;
   readonly #content: FrameContent;
 
   #state: State = "header";
@@ -96,7 +94,7 @@ export class ZstdDecoder {
 
   /** @throws UsageError when an option is out of range */
   constructor(events: ZstdEvents, options: ZstdDecoderOptions = {}) {
-    const { windowLimit = DEFAULT_WINDOW_LIMIT, blobOffset = 0, xxh64 = createXxh64 } = options;
+    const { windowLimit = DEFAULT_WINDOW_LIMIT, blobOffset = 0, xxh64 = createXxh64, engine } = options;
     if (!Number.isInteger(windowLimit) || windowLimit < 0 || windowLimit > MAX_WINDOW_LIMIT) {
       throw new UsageError(
         "zstd-window-limit-option",
@@ -105,6 +103,7 @@ export class ZstdDecoder {
     }
     this.#events = events;
     this.#windowLimit = windowLimit;
+    this.#engine = engine ?? new PortableEngine();
     this.#content = new FrameContent(xxh64);
     this.#inOffset = blobOffset;
   }
@@ -117,6 +116,11 @@ export class ZstdDecoder {
   /** Uncompressed bytes handed to `data` so far; during such a call, the offset of its first byte. */
   get outOffset(): number {
     return this.#outOffset;
+  }
+
+  /** Whether what was pushed ends with a whole frame, so that another decoder could go on from here. */
+  get atBoundary(): boolean {
+    return this.#state === "header" && this.#headFilled === 0 && this.#framesSeen && !this.#failed;
   }
 
   /**
@@ -195,15 +199,13 @@ export class ZstdDecoder {
       this.#events.skippableData(piece);
       if (this.#bodyLeft === 0) this.#endSkippable();
     } else if (this.#state === "raw") {
-      // Straight to where later matches look for it, even when the block comes in pieces.
-      this.#history.bytes.set(piece, this.#history.position + this.#blockSize - this.#bodyLeft - size);
+      this.#engine.raw(piece, this.#blockSize - this.#bodyLeft - size);
       if (this.#bodyLeft === 0) this.#endBlock(this.#blockSize);
     } else if (this.#state === "rle") {
-      const from = this.#history.position;
-      this.#history.bytes.fill(piece[0]!, from, from + this.#blockSize);
+      this.#engine.rle(piece[0]!, this.#blockSize);
       this.#endBlock(this.#blockSize);
     } else {
-      this.#input.append(piece);
+      this.#engine.append(piece);
       if (this.#bodyLeft === 0) this.#decodeBlock();
     }
     return at + size;
@@ -259,8 +261,7 @@ export class ZstdDecoder {
     this.#frame = frame;
     this.#framesSeen = true;
     this.#frameOutOffset = this.#outOffset;
-    this.#history.resetFrame(frame.windowSize);
-    this.#block.resetFrame();
+    this.#engine.resetFrame(frame);
     this.#content.reset(frame, this.#frameOffset);
     this.#expectBlock();
     this.#events.frameStart({
@@ -302,14 +303,14 @@ export class ZstdDecoder {
       );
     }
     if (type === COMPRESSED) {
-      this.#input.reset(blobOffset);
+      this.#engine.startCompressed(blobOffset);
       this.#state = "compressed";
       this.#bodyLeft = size;
       if (size === 0) this.#decodeBlock();
       return;
     }
     this.#content.admit(size, blobOffset);
-    this.#history.reserve(size, blobOffset);
+    this.#engine.reserve(size, blobOffset);
     this.#blockSize = size;
     this.#state = type === RAW ? "raw" : "rle";
     this.#bodyLeft = type === RAW ? size : 1;
@@ -317,19 +318,16 @@ export class ZstdDecoder {
   }
 
   #decodeBlock(): void {
-    const { blockMax, windowSize } = this.#frame!;
-    const size = this.#block.decode(this.#input, this.#history, blockMax, windowSize);
+    const size = this.#engine.decode();
     this.#content.admit(size, this.#blockOffset);
     this.#endBlock(size);
   }
 
-  /** Hands out the `size` bytes that lie at the position of the history. */
+  /** Hands out the `size` bytes that the block regenerates. */
   #endBlock(size: number): void {
-    const history = this.#history;
     const frame = this.#frame!;
     if (size > 0) {
-      const bytes = history.bytes.subarray(history.position, history.position + size);
-      history.position += size;
+      const bytes = this.#engine.take(size);
       this.#content.add(bytes);
       this.#events.data(bytes);
       this.#outOffset += size;

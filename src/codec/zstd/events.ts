@@ -5,6 +5,7 @@
  */
 
 import type { Xxh64 } from "../../digest/xxh64.ts";
+import type { BlockEngine } from "./engine.ts";
 
 /** Where a frame begins and what its header declares; offsets and sizes in bytes. */
 export interface ZstdFrameStart {
@@ -64,4 +65,6 @@ export interface ZstdDecoderOptions {
   readonly blobOffset?: number;
   /** Makes the hash for content checksums, in place of the portable one. */
   readonly xxh64?: () => Xxh64;
+  /** Decodes the blocks, in place of the portable engine; no other decoder may be using it. */
+  readonly engine?: BlockEngine;
 }

@@ -79,11 +79,11 @@ export function readDistribution(
       while (repeat === 3) {
         repeat = (input.view.getUint32(bit >>> 3, true) >>> (bit & 7)) & 3;
         bit += 2;
+        if (bit > bitLimit) throw input.corrupt("an FSE table description is cut off");
         if (symbol + repeat > maxSymbol + 1) {
           throw input.corrupt(`an FSE table holds a symbol over ${maxSymbol}`);
         }
         for (let i = 0; i < repeat; i++) out.probabilities[symbol++] = 0;
-        if (bit > bitLimit) break;
       }
     }
     if (bit > bitLimit) throw input.corrupt("an FSE table description is cut off");

@@ -142,9 +142,11 @@ export class Sequences {
       literalsLeft -= literalLength;
       made += literalLength;
       if (offset > reach + made || offset > window || offset === 0) {
+        if (bit < low) throw overrun(input);
         throw badOffset(input, offset, reach + made, window);
       }
       made += matchLength;
+      if ((literalsLeft < 0 || made > blockMax) && bit < low) throw overrun(input);
       if (literalsLeft < 0) {
         throw input.corrupt(`sequences take more than the ${literalCount} literals of the block`);
       }

@@ -1,7 +1,9 @@
 /** What the Zstandard tests share: decoding with a record of all events, and hand-made compressed blocks. */
-import { expect } from "vitest";
+import { afterEach, beforeEach, describe, expect } from "vitest";
 import { LayerproofError } from "../../../src/errors.ts";
 import { ZstdDecoder, type ZstdDecoderOptions } from "../../../src/codec/zstd/decoder.ts";
+import type { BlockEngine } from "../../../src/codec/zstd/engine.ts";
+import { KernelZstdEngine } from "../../../src/kernel/zstd.ts";
 import { concat, sha256, slices } from "../../support/bytes.ts";
 
 /** An event in short form; of skippable payload the digest of the whole, because its pieces follow the pushed ones. */
@@ -13,6 +15,26 @@ export interface Decoded {
   /** Sizes of the `data` calls. */
   readonly pieces: readonly number[];
   readonly error: LayerproofError | null;
+}
+
+/** One for all tests, as one serves many layers. */
+const kernel = await KernelZstdEngine.create();
+
+/** Of `decode` where its options name none; null stands for a new portable one. */
+let engine: BlockEngine | null = null;
+
+/** Declares tests for both engines: `decode` and all that builds on it use the one or the other. */
+export function describeEngines(declare: () => void): void {
+  describe.each([["portable", null], ["kernel", kernel]] as const)("%s engine", (_name, which) => {
+    beforeEach(() => void (engine = which));
+    afterEach(() => void (engine = null));
+    declare();
+  });
+}
+
+/** The options, with the engine of the current test. */
+export function withEngine(options: ZstdDecoderOptions = {}): ZstdDecoderOptions {
+  return engine === null ? options : { engine, ...options };
 }
 
 /** Decodes `stream` in pieces of `pieceSize` bytes. What is thrown must be a `LayerproofError`, and stay the same. */
@@ -38,7 +60,7 @@ export function decode(
     },
     skippableData: (bytes) => payload.push(bytes.slice()),
     skippableEnd: () => events.push(["skippableEnd", sha256(payload)]),
-  }, options);
+  }, withEngine(options));
   let error: LayerproofError | null = null;
   try {
     for (const piece of slices(stream, Math.max(pieceSize, 1))) decoder.push(piece);
