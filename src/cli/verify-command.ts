@@ -8,6 +8,7 @@ import { LayerproofError } from "../errors.ts";
 import { DEFAULT_LIMITS, type VerifyOptions } from "../verify/options.ts";
 import type { LayerReport } from "../verify/report.ts";
 import type { CommandContext } from "./context.ts";
+import type { Engine } from "./engine.ts";
 import { exitStatus } from "./exit-status.ts";
 import { reportOfFailure } from "./failed-report.ts";
 import { humanReport, summaryLine } from "./human-report.ts";
@@ -18,7 +19,13 @@ import { NO_PROGRESS, progressBar } from "./progress.ts";
 import { COLOURED, PLAIN, type Style } from "./style.ts";
 import { shortBytes } from "./units.ts";
 import { SHORT_USAGE, VERIFY_HELP } from "./verify-help.ts";
-import { checkApplicable, gatherGiven, parseLimits, type RawVerifyOptions } from "./verify-options.ts";
+import {
+  checkApplicable,
+  gatherGiven,
+  parseJobs,
+  parseLimits,
+  type RawVerifyOptions,
+} from "./verify-options.ts";
 
 /** Adds the command to the program. */
 export function addVerifyCommand(program: Command, context: CommandContext): void {
@@ -50,6 +57,12 @@ export function addVerifyCommand(program: Command, context: CommandContext): voi
       new Option("--color <when>", "colours; auto: on a terminal, unless NO_COLOR is set")
         .choices(["auto", "always", "never"]).default("auto"),
     )
+    .optionsGroup("Speed:")
+    .option("--jobs <n>", "threads that share the work on large layers (default: one for each core)")
+    .addOption(
+      new Option("--hash <which>", "SHA-256 by the platform or by WebAssembly; auto: what is faster here")
+        .choices(["auto", "native", "wasm"]).default("auto"),
+    )
     .optionsGroup("Limits (bytes, or with KiB, MiB, GiB):")
     .option("--limit-toc <size>", `TOC, compressed and uncompressed (default: ${shortBytes(toc)})`)
     .option("--limit-pax <size>", `PAX header, long name, sparse map (default: ${shortBytes(pax)})`)
@@ -68,14 +81,17 @@ async function verifyAll(layers: string[], raw: RawVerifyOptions, context: Comma
   const { io } = context;
   checkApplicable(layers, raw);
   const limits = parseLimits(raw);
+  const settings = { jobs: parseJobs(raw.jobs), hash: raw.hash };
   const { expect, toc } = await gatherGiven(raw, limits.toc ?? DEFAULT_LIMITS.toc);
   const tasks = await layerTasks(layers, expect, raw.platform);
   const common: VerifyOptions = { limits, signal: io.signal, ...(toc ? { toc } : {}) };
   const style = styleFor(raw.color, io);
+  let engine: Promise<Engine> | null = null;
+  const verifier: Verifier = { common, raw, context, engine: () => engine ??= context.deps.engine(settings) };
   const reports: LayerReport[] = [];
   let status = 0;
   for (const task of tasks) {
-    const report = await verifyOne(task, common, raw, context);
+    const report = await verifyOne(task, verifier);
     status = Math.max(status, exitStatus(report, raw.failOn ?? null));
     if (raw.json) {
       await io.stdout.write(`${JSON.stringify(report)}\n`);
@@ -88,21 +104,29 @@ async function verifyAll(layers: string[], raw: RawVerifyOptions, context: Comma
     reports.push(report);
   }
   if (!raw.json && reports.length > 1) await io.stdout.write(`\n${summaryLine(reports, style)}`);
+  if (engine) (await (engine as Promise<Engine>)).close();
   return status;
+}
+
+/** What is the same for all layers. */
+interface Verifier {
+  readonly common: VerifyOptions;
+  readonly raw: RawVerifyOptions;
+  readonly context: CommandContext;
+  /** Loaded by the first layer that can be opened. */
+  engine(): Promise<Engine>;
 }
 
 async function verifyOne(
   task: LayerTask,
-  common: VerifyOptions,
-  raw: RawVerifyOptions,
-  { io, deps }: CommandContext,
+  { common, raw, context: { io }, engine }: Verifier,
 ): Promise<LayerReport> {
   const bar = raw.progress && io.stderr.isTerminal ? progressBar() : NO_PROGRESS;
   try {
     const source = await untilAborted(task.open(), io.signal);
     try {
-      const { verifyLayer, hashes } = await deps.engine();
-      const options = { ...common, expect: task.expect, hashes, onProgress: bar.update };
+      const { verifyLayer } = await engine();
+      const options = { ...common, expect: task.expect, onProgress: bar.update };
       return await untilAborted(verifyLayer(source, options), io.signal);
     } finally {
       // Not awaited: after Ctrl-C a pipe may have a read under way that never ends.

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { HashMode } from "../digest/choose.ts";
 import { parseDigest } from "../digest/digest.ts";
 import { LayerproofError, UsageError } from "../errors.ts";
 import type { Expectations, Expected, Limits } from "../verify/options.ts";
@@ -25,6 +26,8 @@ export interface RawVerifyOptions {
   readonly failOn?: Severity;
   readonly progress: boolean;
   readonly color: "auto" | "always" | "never";
+  readonly jobs?: string;
+  readonly hash: HashMode;
   readonly limitToc?: string;
   readonly limitPax?: string;
   readonly limitWindow?: string;
@@ -81,6 +84,17 @@ export function checkApplicable(layers: readonly string[], raw: RawVerifyOptions
   if (layers.filter((layer) => layer === "-").length > 1) {
     throw new UsageError("stdin-twice", "Standard input (-) can be read only once");
   }
+}
+
+/** More threads than any machine that this was tried on has cores. */
+const MAX_JOBS = 256;
+
+/** The number of threads that was given, or null. @throws {UsageError} for what is none */
+export function parseJobs(text: string | undefined): number | null {
+  if (text === undefined) return null;
+  const jobs = parseCount(text, "--jobs");
+  if (jobs >= 1 && jobs <= MAX_JOBS) return jobs;
+  throw new UsageError("option-out-of-range", `--jobs: received ${jobs}, expected 1 to ${MAX_JOBS}`);
 }
 
 /** The limits that were given. @throws {UsageError} for what is not a number */

@@ -5,8 +5,9 @@
  */
 import { DETECT_BYTES, detectContainer } from "../codec/detect.ts";
 import type { CodecEvents, StreamDecoder, UnitEnd } from "../codec/events.ts";
-import { decoderFor } from "../codec/open.ts";
-import { type Crc32, type HashBackend, portableHashes } from "../digest/hasher.ts";
+import { decoderFor, loadTools } from "../codec/open.ts";
+import type { HashBackend } from "../digest/hasher.ts";
+import { defaultHashes } from "../digest/default.ts";
 import { FormatError, LimitExceeded } from "../errors.ts";
 import type { LayerSource } from "../source/source.ts";
 import { type Limits, limitsWith } from "../verify/options.ts";
@@ -14,8 +15,8 @@ import { type Limits, limitsWith } from "../verify/options.ts";
 export interface TarStreamOptions {
   /** `zstdWindow` and `total` count here. */
   readonly limits?: Partial<Pick<Limits, "zstdWindow" | "total">>;
-  /** For the CRC-32 of gzip members; the portable one by default. */
-  readonly hashes?: Pick<HashBackend, "crc32">;
+  /** For the checksums of members and frames; the kernels by default. */
+  readonly hashes?: Pick<HashBackend, "crc32" | "xxh64">;
 }
 
 /** Compressed bytes that are decoded at once: 1 KiB of zstd RLE blocks is 32 MiB, of gzip 1 MiB. */
@@ -56,46 +57,61 @@ async function* decompress(
   source: LayerSource,
   options: TarStreamOptions,
 ): AsyncGenerator<Uint8Array, void, void> {
-  const hashes = options.hashes ?? portableHashes;
-  const output = new Output(
-    [await hashes.crc32(), await hashes.crc32()],
-    limitsWith(options.limits),
-  );
+  const output = new Output(limitsWith(options.limits));
+  const hashes = options.hashes ?? defaultHashes();
+  let head: Uint8Array | null = new Uint8Array(0);
   for await (const piece of source.stream()) {
-    for (let at = 0; at < piece.length; at += STEP) {
-      output.push(piece.subarray(at, at + STEP));
+    let bytes = piece;
+    if (head) {
+      bytes = joined(head, piece);
+      head = bytes;
+      if (head.length < DETECT_BYTES) continue;
+      head = null;
+      await output.start(bytes, hashes);
+    }
+    for (let at = 0; at < bytes.length; at += STEP) {
+      output.push(bytes.subarray(at, at + STEP));
       yield* output.take();
     }
+  }
+  if (head) {
+    await output.start(head, hashes);
+    output.push(head);
   }
   output.end();
   yield* output.take();
 }
 
+function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const both = new Uint8Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
+}
+
 /** Keeps what the decoder of one blob gives until it is taken. */
 class Output implements CodecEvents {
-  readonly #crcs: readonly [Crc32, Crc32];
   readonly #limits: Pick<Limits, "zstdWindow" | "total">;
-  #head: Uint8Array | null = new Uint8Array(0);
   #decoder: StreamDecoder | null = null;
   #pieces: Uint8Array[] = [];
   #size = 0;
 
-  constructor(crcs: readonly [Crc32, Crc32], limits: Pick<Limits, "zstdWindow" | "total">) {
-    this.#crcs = crcs;
+  constructor(limits: Pick<Limits, "zstdWindow" | "total">) {
     this.#limits = limits;
   }
 
+  /** @param head the first bytes of the blob; they are not pushed */
+  async start(head: Uint8Array, hashes: Pick<HashBackend, "crc32" | "xxh64">): Promise<void> {
+    const container = detectContainer(head);
+    const { zstdWindow } = this.#limits;
+    this.#decoder = decoderFor(container, this, await loadTools(container, hashes), { zstdWindow });
+  }
+
   push(bytes: Uint8Array): void {
-    if (this.#decoder) return this.#decoder.push(bytes);
-    const head = new Uint8Array(this.#head!.length + bytes.length);
-    head.set(this.#head!);
-    head.set(bytes, this.#head!.length);
-    this.#head = head;
-    if (head.length >= DETECT_BYTES) this.#start();
+    if (bytes.length > 0) this.#decoder!.push(bytes);
   }
 
   end(): void {
-    if (!this.#decoder) this.#start();
     this.#decoder!.end();
   }
 
@@ -103,14 +119,6 @@ class Output implements CodecEvents {
     const pieces = this.#pieces;
     this.#pieces = [];
     return pieces;
-  }
-
-  #start(): void {
-    const head = this.#head!;
-    this.#head = null;
-    const { zstdWindow } = this.#limits;
-    this.#decoder = decoderFor(detectContainer(head), this, { crcs: this.#crcs, zstdWindow, xxh64: null });
-    if (head.length > 0) this.#decoder.push(head);
   }
 
   data(bytes: Uint8Array): void {

@@ -164,7 +164,7 @@ export class TarReader {
     }
   }
 
-  /** Gathers one block; a block that lies whole in the piece is not copied. */
+  /** Gathers one block. Always in memory of its own: text decoders refuse memory that threads share. */
   #headerBlock(bytes: Uint8Array, at: number): number {
     const missing = BLOCK_SIZE - this.#blockLength;
     if (bytes.length - at < missing) {
@@ -172,12 +172,8 @@ export class TarReader {
       this.#blockLength += bytes.length - at;
       return bytes.length - at;
     }
-    let block: Uint8Array;
-    if (missing === BLOCK_SIZE) block = bytes.subarray(at, at + BLOCK_SIZE);
-    else {
-      this.#block.set(bytes.subarray(at, at + missing), this.#blockLength);
-      block = this.#block;
-    }
+    const block = this.#block;
+    block.set(bytes.subarray(at, at + missing), this.#blockLength);
     const offset = this.#offset - this.#blockLength;
     this.#blockLength = 0;
     if (this.#state === "sparse") this.#sparseBlock(block, offset);

@@ -6,6 +6,8 @@
 import { escapeName } from "../tar/names.ts";
 import type { Finding, Severity } from "./report.ts";
 
+const SEVERITIES: Readonly<Record<Severity, number>> = { error: 0, warning: 1, info: 2 };
+
 /** Findings of one code that are listed; the rest are counted. */
 const LISTED_PER_CODE = 100;
 
@@ -39,13 +41,20 @@ export class Findings {
     this.#list.push({ code, severity, entry, offset, message });
   }
 
-  /** All findings, with one `findings-omitted` for each code that had more than are listed. */
+  /**
+   * All findings, with one `findings-omitted` for each code that had more than are listed. The most severe come first,
+   * those of one code in the order of the layer: the same, however many threads shared the work.
+   */
   finish(): readonly Finding[] {
     for (const [code, { count, severity }] of this.#counts) {
       if (count <= LISTED_PER_CODE) continue;
       const message = `${count - LISTED_PER_CODE} more findings of the code ${code} are not listed`;
       this.#list.push({ code: "findings-omitted", severity, entry: null, offset: null, message });
     }
-    return this.#list;
+    return this.#list.sort((a, b) => SEVERITIES[a.severity] - SEVERITIES[b.severity] || compare(a.code, b.code));
   }
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { GzipDecoder } from "../codec/gzip.ts";
+import { decoderFor, loadTools } from "../codec/open.ts";
 import type { HashBackend } from "../digest/hasher.ts";
 import { FormatError, LayerproofError, SourceError } from "../errors.ts";
 import type { LayerSource } from "../source/source.ts";
@@ -162,20 +162,17 @@ async function tocFromMember(
     entryEnd() {},
   }, limits);
   let length = 0;
-  const decoder = new GzipDecoder(
-    {
-      ...NO_EVENTS,
-      data(piece) {
-        length += piece.length;
-        // The TOC, its headers and padding; anything longer is not what the format has here.
-        if (length > limits.toc + 4 * limits.pax) throw tocLimit("uncompressed", length, limits.toc);
-        tar.push(piece);
-      },
-      unitEnd: refuseWrongChecksum,
+  const events = {
+    ...NO_EVENTS,
+    data(piece: Uint8Array) {
+      length += piece.length;
+      // The TOC, its headers and padding; anything longer is not what the format has here.
+      if (length > limits.toc + 4 * limits.pax) throw tocLimit("uncompressed", length, limits.toc);
+      tar.push(piece);
     },
-    await hashes.crc32(),
-    await hashes.crc32(),
-  );
+    unitEnd: refuseWrongChecksum,
+  };
+  const decoder = decoderFor("gzip", events, await loadTools("gzip", hashes), limits);
   decoder.push(bytes);
   decoder.end();
   tar.end();

@@ -5,6 +5,7 @@
  */
 import type { HashBackend } from "../digest/hasher.ts";
 import type { TarEntry } from "../tar/entry.ts";
+import type { WorkerPool } from "../workers/pool.ts";
 
 /** An OCI descriptor (image-spec, descriptor.md), as far as a layer needs it. */
 export interface Descriptor {
@@ -82,6 +83,8 @@ export interface VerifyOptions {
   readonly limits?: Partial<Limits>;
   /** SHA-256 and CRC-32; the portable ones by default. */
   readonly hashes?: HashBackend;
+  /** Threads that share the work on large layers; without them, the calling thread does it all. */
+  readonly workers?: WorkerPool;
   /** Called for every tar entry, after its content. Asks for content digests, which cost one more hash of each file. */
   readonly onEntry?: (entry: ReportedEntry) => void;
   /** Called after every piece of the source. */

@@ -7,13 +7,15 @@
  * @module
  */
 import { type Container, DETECT_BYTES, detectContainer } from "../codec/detect.ts";
-import type { CodecEvents, SkippableStart, StreamDecoder, UnitEnd, UnitStart } from "../codec/events.ts";
-import { decoderFor, type DecoderOptions } from "../codec/open.ts";
+import type { BlobDecoder, CodecEvents, SkippableStart, UnitEnd, UnitStart } from "../codec/events.ts";
+import { decoderFor, loadTools } from "../codec/open.ts";
 import type { HashBackend, Hasher } from "../digest/hasher.ts";
-import { LayerproofError, LimitExceeded } from "../errors.ts";
+import { type DigestLane, type DigestQueue, LocalQueue } from "../digest/queue.ts";
+import { LayerproofError, LimitExceeded, WorkerFailed } from "../errors.ts";
 import type { TarEntry } from "../tar/entry.ts";
 import { type TarEnd, type TarHandler, TarReader } from "../tar/reader.ts";
 import { SparseExpander } from "../tar/sparse.ts";
+import type { Pipeline, WorkerPool } from "../workers/pool.ts";
 import { EstargzTail, TOC_NAME, TrailingFrames } from "./capture.ts";
 import type { Findings } from "./findings.ts";
 import type { Limits, ReportedEntry } from "./options.ts";
@@ -32,8 +34,9 @@ export interface PassOptions {
   readonly findings: Findings;
   /** The source is a pipe: its TOC comes last, and its bytes are to be kept. */
   readonly pipe: boolean;
-  /** The work is worth loading what makes it faster. */
-  readonly long: boolean;
+  /** Size of the blob in bytes, or null for a pipe. */
+  readonly size: number | null;
+  readonly workers?: WorkerPool | undefined;
   readonly onEntry?: ((entry: ReportedEntry) => void) | undefined;
 }
 
@@ -60,8 +63,9 @@ export interface PassResult {
   readonly units: UnitTally;
 }
 
-/** What decoders compute checksums with. */
-type Sums = Pick<DecoderOptions, "crcs" | "xxh64">;
+/** Lanes of the queue, for what is hashed of the decompressed stream: all of it, pieces of payloads, whole payloads. */
+const DIFF = 0, PIECE = 1, WHOLE = 2;
+const LANES = 3;
 
 export class LayerPass implements CodecEvents, TarHandler {
   readonly check: TocCheck;
@@ -70,18 +74,21 @@ export class LayerPass implements CodecEvents, TarHandler {
 
   readonly #options: PassOptions;
   readonly #blobHash: Hasher;
-  readonly #diffHash: Hasher;
   readonly #entryHash: Hasher;
-  readonly #sums: Sums;
-  readonly #payload: PayloadHasher;
   readonly #tree: TreeChecker;
   readonly #tar: TarReader;
   readonly #flavours = new Set<string>();
   readonly #units: UnitTally = { total: 0, withChecksum: 0, mismatched: 0, first: null };
 
-  #head: Uint8Array | null = new Uint8Array(0);
+  /** Copies of the first pieces, until the decoder starts. */
+  #head: Uint8Array[] | null = [];
   #container: Container = "empty";
-  #decoder: StreamDecoder | null = null;
+  #pipeline: Pipeline | null = null;
+  #decoder: BlobDecoder | null = null;
+  /** What hashes the decompressed stream; there when the decoder is. */
+  #queue!: DigestQueue;
+  #diff!: DigestLane;
+  #payload!: PayloadHasher;
   #size = 0;
   #outSize = 0;
   #codecError: LayerproofError | null = null;
@@ -93,62 +100,52 @@ export class LayerPass implements CodecEvents, TarHandler {
   #payloadPosition = 0;
   #expander: SparseExpander | null = null;
 
-  private constructor(options: PassOptions, hashers: readonly Hasher[], sums: Sums) {
-    const [blob, diff, piece, whole, tail, entry] = hashers as [
-      Hasher,
-      Hasher,
-      Hasher,
-      Hasher,
-      Hasher,
-      Hasher,
-    ];
+  private constructor(options: PassOptions, hashers: readonly Hasher[]) {
+    const [blob, tail, zeros, entry] = hashers as [Hasher, Hasher, Hasher, Hasher];
     this.#options = options;
     this.#blobHash = blob;
-    this.#diffHash = diff;
     this.#entryHash = entry;
-    this.#sums = sums;
-    this.#payload = new PayloadHasher(piece, whole);
     this.#tree = new TreeChecker(options.findings, options.limits.entries);
     this.#tar = new TarReader(this, options.limits);
     const keep = options.pipe ? options.limits.toc : 0;
-    this.check = new TocCheck(options.findings, piece, options.pipe);
+    this.check = new TocCheck(options.findings, zeros, options.pipe);
     this.trailing = new TrailingFrames(tail, keep);
     this.estargz = new EstargzTail(tail, keep, options.limits);
   }
 
   static async create(options: PassOptions): Promise<LayerPass> {
-    const hashers = await Promise.all(Array.from({ length: 6 }, () => options.hashes.sha256()));
-    const crcs = [await options.hashes.crc32(), await options.hashes.crc32()] as const;
-    return new LayerPass(options, hashers, {
-      crcs,
-      xxh64: options.long ? await options.hashes.xxh64() : null,
-    });
+    const hashers = await Promise.all(Array.from({ length: 4 }, () => options.hashes.sha256()));
+    return new LayerPass(options, hashers);
   }
 
-  push(bytes: Uint8Array): void {
-    if (bytes.length === 0) return;
+  /** Takes the next bytes of the blob; to be awaited before the next call. */
+  async push(bytes: Uint8Array): Promise<void> {
     this.#blobHash.update(bytes);
     this.#size += bytes.length;
-    if (this.#head) bytes = this.#detect(bytes);
-    if (bytes.length > 0) this.#decode(() => this.#decoder!.push(bytes));
+    if (this.#head) await this.#gather(bytes);
+    else if (bytes.length > 0) await this.#decode(() => this.#decoder!.push(bytes));
   }
 
   /** Ends the pass; the TOC's other direction and claims are the caller's. */
-  end(): PassResult {
-    if (this.#head) this.#start(this.#head);
-    this.#decode(() => this.#decoder!.end());
+  async end(): Promise<PassResult> {
+    if (this.#head) await this.#start();
+    await this.#decode(() => this.#decoder!.end());
     let tarEnd: TarEnd | null = null;
     if (!this.#codecError && !this.#tarError) this.#read(() => tarEnd = this.#tar.end());
     if (tarEnd) {
       this.#tree.end({ estargz: this.estargz.footer !== null });
       this.#reportEnd(tarEnd);
     }
+    let diffID: string | null = null;
+    this.#diff.finish((hex) => diffID = `sha256:${hex}`);
+    await this.#queue.settle();
+    this.close();
     const whole = this.#codecError === null;
     return {
       container: this.#container,
       size: this.#size,
       digest: `sha256:${this.#blobHash.finish()}`,
-      diffID: whole ? `sha256:${this.#diffHash.finish()}` : null,
+      diffID: whole ? diffID : null,
       uncompressedSize: whole ? this.#outSize : null,
       codecError: this.#codecError,
       tarError: this.#tarError,
@@ -158,37 +155,54 @@ export class LayerPass implements CodecEvents, TarHandler {
     };
   }
 
-  /** Gathers the first block, then starts the decoder; returns what is left to be pushed. */
-  #detect(bytes: Uint8Array): Uint8Array {
-    const head = new Uint8Array(this.#head!.length + bytes.length);
-    head.set(this.#head!);
-    head.set(bytes, this.#head!.length);
-    if (head.length < DETECT_BYTES) {
-      this.#head = head;
-      return new Uint8Array(0);
-    }
-    this.#start(head);
-    return new Uint8Array(0);
+  /** Gives workers back; at any time. */
+  close(): void {
+    this.#pipeline?.close();
+    this.#pipeline = null;
+    this.#decoder = null;
   }
 
-  #start(head: Uint8Array): void {
+  /** Gathers as much as it takes to know what the blob is, and whether it is worth other threads. */
+  async #gather(bytes: Uint8Array): Promise<void> {
+    this.#head!.push(bytes.slice());
+    const { size, workers } = this.#options;
+    const needed = size === null && workers ? Math.max(workers.plan.minimum, DETECT_BYTES) : DETECT_BYTES;
+    if (this.#size >= needed) await this.#start();
+  }
+
+  async #start(): Promise<void> {
+    const head = this.#head!;
     this.#head = null;
-    this.#container = detectContainer(head);
-    this.#decode(() => {
-      this.#decoder = decoderFor(this.#container, this, {
-        ...this.#sums,
-        zstdWindow: this.#options.limits.zstdWindow,
-      });
-      if (head.length > 0) this.#decoder.push(head);
+    this.#container = detectContainer(concat(head, DETECT_BYTES));
+    this.#pipeline = this.#parallel();
+    this.#queue = this.#pipeline?.queue ?? await LocalQueue.create(this.#options.hashes, LANES);
+    this.#diff = this.#queue.lane(DIFF);
+    this.#payload = new PayloadHasher(this.#queue, this.#queue.lane(PIECE), this.#queue.lane(WHOLE));
+    await this.#decode(async () => {
+      this.#decoder = this.#pipeline?.decoder ?? await this.#ownDecoder();
+      for (const bytes of head) await this.#decoder.push(bytes);
     });
   }
 
-  #decode(step: () => void): void {
+  #parallel(): Pipeline | null {
+    const { workers, size, limits: { zstdWindow } } = this.#options;
+    const container = this.#container;
+    if (!workers || (size ?? this.#size) < workers.plan.minimum) return null;
+    if (container !== "gzip" && container !== "zstd") return null;
+    return workers.pipeline(this, LANES, { container, zstdWindow });
+  }
+
+  async #ownDecoder(): Promise<BlobDecoder> {
+    const { hashes, limits: { zstdWindow } } = this.#options;
+    return decoderFor(this.#container, this, await loadTools(this.#container, hashes), { zstdWindow });
+  }
+
+  async #decode(step: () => void | Promise<void>): Promise<void> {
     if (this.#codecError) return;
     try {
-      step();
+      await step();
     } catch (error) {
-      if (!(error instanceof LayerproofError)) throw error;
+      if (!(error instanceof LayerproofError) || error instanceof WorkerFailed) throw error;
       this.#codecError = error;
     }
   }
@@ -213,11 +227,16 @@ export class LayerPass implements CodecEvents, TarHandler {
   }
 
   data(bytes: Uint8Array): void {
-    this.#diffHash.update(bytes);
+    this.#diff.update(bytes);
     this.#outSize += bytes.length;
     this.#checkOutput();
     this.#read(() => this.#tar.push(bytes));
     if (this.#container === "gzip") this.estargz.data(bytes);
+    if (!this.#decoder!.dataLasts) this.#queue.flush();
+  }
+
+  dataEnd(): void {
+    this.#queue.flush();
   }
 
   unitEnd(unit: UnitEnd): void {
@@ -310,12 +329,10 @@ export class LayerPass implements CodecEvents, TarHandler {
     this.#expander?.end();
     this.estargz.entryEnd();
     if (this.#mayHaveToc()) {
-      this.check.add({
-        entry,
-        hashed: this.#payload.end(),
-        sparse: entry.sparse !== null,
-        unitStart: this.#unitStart,
-      });
+      const unitStart = this.#unitStart;
+      this.#payload.end((hashed) =>
+        this.check.add({ entry, hashed, sparse: entry.sparse !== null, unitStart })
+      );
     }
     const { onEntry } = this.#options;
     if (!onEntry) return;
@@ -385,4 +402,14 @@ const RECORD = 10240;
 /** Zero bytes that an archive with entries up to `end` has when it is padded to whole records. */
 function recordPadding(end: number): number {
   return Math.ceil((end + 1024) / RECORD) * RECORD - end;
+}
+
+/** The first `length` bytes of some pieces, or all there are. */
+function concat(pieces: readonly Uint8Array[], length: number): Uint8Array {
+  const bytes: number[] = [];
+  for (const piece of pieces) {
+    if (bytes.length >= length) break;
+    bytes.push(...piece.subarray(0, length - bytes.length));
+  }
+  return Uint8Array.from(bytes);
 }

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { Hasher } from "../digest/hasher.ts";
+import type { DigestLane, DigestQueue } from "../digest/queue.ts";
 
 /** The member or frame that was being decoded. */
 export interface Unit {
@@ -36,8 +36,9 @@ export interface HashedPayload {
 export type Cuts = { readonly ends: readonly number[] } | "units" | "none";
 
 export class PayloadHasher {
-  readonly #piece: Hasher;
-  readonly #whole: Hasher;
+  readonly #queue: DigestQueue;
+  readonly #piece: DigestLane;
+  readonly #whole: DigestLane;
   #cuts: Cuts = "none";
   #wantsWhole = false;
   #segments: Segment[] = [];
@@ -48,7 +49,8 @@ export class PayloadHasher {
   #unitOffset = 0;
   #innerOffset = 0;
 
-  constructor(piece: Hasher, whole: Hasher) {
+  constructor(queue: DigestQueue, piece: DigestLane, whole: DigestLane) {
+    this.#queue = queue;
     this.#piece = piece;
     this.#whole = whole;
   }
@@ -87,10 +89,16 @@ export class PayloadHasher {
     }
   }
 
-  end(): HashedPayload {
+  /** @param then called when all digests have come, in the order of payloads */
+  end(then: (hashed: HashedPayload) => void): void {
     if (this.#cuts !== "none") this.#cut();
-    const only = this.#segments.length === 1 ? this.#segments[0]!.digest : null;
-    return { segments: this.#segments, digest: this.#wantsWhole ? `sha256:${this.#whole.finish()}` : only };
+    const segments = this.#segments;
+    let whole: string | null = null;
+    if (this.#wantsWhole) this.#whole.finish((hex) => whole = `sha256:${hex}`);
+    this.#queue.after(() => {
+      const only = segments.length === 1 ? segments[0]!.digest : null;
+      then({ segments, digest: whole ?? only });
+    });
   }
 
   /** Where the current piece ends if not at a unit; behind the last end given, at the end of the payload. */
@@ -102,13 +110,15 @@ export class PayloadHasher {
   #cut(): void {
     if (typeof this.#cuts === "object" && this.#position === this.#nextCut()) this.#next++;
     if (this.#position === this.#start) return;
-    this.#segments.push({
+    const segment = {
       offset: this.#start,
       length: this.#position - this.#start,
-      digest: `sha256:${this.#piece.finish()}`,
+      digest: "",
       unitOffset: this.#unitOffset,
       innerOffset: this.#innerOffset,
-    });
+    };
+    this.#piece.finish((hex) => segment.digest = `sha256:${hex}`);
+    this.#segments.push(segment);
     this.#start = this.#position;
   }
 }

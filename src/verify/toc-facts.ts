@@ -3,12 +3,12 @@
  *
  * @module
  */
-import type { Hasher } from "../digest/hasher.ts";
+import type { HashBackend } from "../digest/hasher.ts";
 import { DigestMismatch, FormatError, LayerproofError, LimitExceeded } from "../errors.ts";
 import type { BlobRange } from "../toc/footer-zstdchunked.ts";
 import type { Toc } from "../toc/model.ts";
 import { parseToc } from "../toc/parse.ts";
-import { zstdStream } from "../codec/zstd-stream.ts";
+import { decoderFor, loadTools } from "../codec/open.ts";
 import type { CodecEvents, UnitEnd } from "../codec/events.ts";
 import type { DialectTraits } from "./compare.ts";
 import type { TocExpectation } from "./expect.ts";
@@ -55,10 +55,15 @@ export interface FoundToc {
 }
 
 /** Hashes, checks against what was expected, and parses, in this order (bytes that failed their digest are not parsed). */
-export function examineToc(
+export async function examineToc(
   found: FoundToc,
-  { sha256, expected, limits }: { sha256: Hasher; expected: readonly TocExpectation[]; limits: Limits },
-): TocFacts {
+  { hashes, expected, limits }: {
+    hashes: HashBackend;
+    expected: readonly TocExpectation[];
+    limits: Limits;
+  },
+): Promise<TocFacts> {
+  const sha256 = await hashes.sha256();
   const hash = (bytes: Uint8Array) => {
     sha256.update(bytes);
     return `sha256:${sha256.finish()}`;
@@ -70,7 +75,9 @@ export function examineToc(
   try {
     if (problem) throw problem;
     if (compressedDigest) checkExpected(compressedDigest, "compressed", expected);
-    if (found.compressed) json = inflateToc(found.compressed, found.uncompressedLength!, limits);
+    if (found.compressed) {
+      json = await inflateToc(found.compressed, found.uncompressedLength!, hashes, limits);
+    }
     jsonDigest = json && hash(json);
     if (jsonDigest) checkExpected(jsonDigest, "json", expected);
     if (json) toc = parseToc(json, limits.entries);
@@ -151,19 +158,25 @@ function checkExpected(digest: string, of: "json" | "compressed", expected: read
 }
 
 /** Decompresses a zstd:chunked TOC; stops at the first byte more than was claimed. */
-function inflateToc(compressed: Uint8Array, claimed: number, limits: Limits): Uint8Array {
+async function inflateToc(
+  compressed: Uint8Array,
+  claimed: number,
+  hashes: HashBackend,
+  limits: Limits,
+): Promise<Uint8Array> {
   if (claimed > limits.toc) throw tocLimit("uncompressed", claimed, limits.toc);
   const output = new Uint8Array(claimed);
   let length = 0;
-  const decoder = zstdStream({
+  const events = {
     ...NO_EVENTS,
-    data(bytes) {
+    data(bytes: Uint8Array) {
       if (length + bytes.length > claimed) throw wrongLength(claimed, "more");
       output.set(bytes, length);
       length += bytes.length;
     },
     unitEnd: refuseWrongChecksum,
-  }, limits.zstdWindow);
+  };
+  const decoder = decoderFor("zstd", events, await loadTools("zstd", hashes), limits);
   decoder.push(compressed);
   decoder.end();
   if (length < claimed) throw wrongLength(claimed, `only ${length} bytes`);

@@ -4,8 +4,16 @@
  * @module
  */
 import { DETECT_BYTES, detectContainer } from "../codec/detect.ts";
-import { type HashBackend, portableHashes } from "../digest/hasher.ts";
-import { FormatError, LayerproofError, SourceError, UnsupportedError, UsageError } from "../errors.ts";
+import { defaultHashes } from "../digest/default.ts";
+import type { HashBackend } from "../digest/hasher.ts";
+import {
+  FormatError,
+  LayerproofError,
+  SourceError,
+  UnsupportedError,
+  UsageError,
+  WorkerFailed,
+} from "../errors.ts";
 import type { LayerSource } from "../source/source.ts";
 import { findEstargzFooter } from "../toc/footer-estargz.ts";
 import { findZstdChunkedFooter, ZSTD_FOOTER_MAX } from "../toc/footer-zstdchunked.ts";
@@ -54,13 +62,12 @@ export async function verifyLayer(source: LayerSource, options: VerifyOptions = 
     return await new Verification(source, options, expecting).run();
   } catch (error) {
     options.signal?.throwIfAborted();
-    if (error instanceof SourceError) return failedReport(source.name, error);
+    if (error instanceof SourceError || error instanceof WorkerFailed) {
+      return failedReport(source.name, error);
+    }
     throw error;
   }
 }
-
-/** Loading hash-wasm takes about as long as the portable XXH64 does for this much. */
-const LONG_FROM = 2 ** 20;
 
 class Verification {
   readonly #source: LayerSource;
@@ -75,7 +82,7 @@ class Verification {
     this.#options = options;
     this.#expecting = expecting;
     this.#limits = limitsWith(options.limits);
-    this.#hashes = options.hashes ?? portableHashes;
+    this.#hashes = options.hashes ?? defaultHashes();
   }
 
   async run(): Promise<LayerReport> {
@@ -85,13 +92,23 @@ class Verification {
       hashes: this.#hashes,
       findings: this.#findings,
       pipe,
-      long: pipe || this.#source.size! >= LONG_FROM,
+      size: pipe ? null : this.#source.size,
+      workers: this.#options.workers,
       onEntry: this.#options.onEntry,
     });
+    try {
+      return await this.#examine(pass, pipe);
+    } finally {
+      pass.close();
+    }
+  }
+
+  async #examine(pass: LayerPass, pipe: boolean): Promise<LayerReport> {
     let located = pipe ? null : await this.#locateBefore();
     let toc = located && await this.#load(located, pass);
     const end = await this.#stream(pass);
-    const result = pass.end();
+    const result = await pass.end();
+    this.#options.signal?.throwIfAborted();
     if (pipe) {
       located = await this.#locateAfter(end, pass, result);
       toc = await this.#load(located, pass);
@@ -119,7 +136,7 @@ class Verification {
     let end: Uint8Array = new Uint8Array(0);
     for await (const piece of this.#source.stream()) {
       signal?.throwIfAborted();
-      pass.push(piece);
+      await pass.push(piece);
       bytes += piece.length;
       end = lastBytes(end, piece);
       onProgress?.({ bytes, total: this.#source.size });
@@ -173,8 +190,8 @@ class Verification {
   /** Examines a TOC that was found, tells what is wrong with it, and hands it to the comparison. */
   async #load({ found }: Located, pass: LayerPass): Promise<TocFacts | null> {
     if (!found) return null;
-    const toc = examineToc(found, {
-      sha256: await this.#hashes.sha256(),
+    const toc = await examineToc(found, {
+      hashes: this.#hashes,
       expected: this.#expecting.toc,
       limits: this.#limits,
     });

@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { Engine } from "../../src/cli/context.ts";
-import { portableHashes } from "../../src/digest/hasher.ts";
+import type { CliDeps } from "../../src/cli/context.ts";
+import type { Engine, EngineSettings } from "../../src/cli/engine.ts";
 import type { VerifyOptions } from "../../src/verify/options.ts";
 import type { LayerReport } from "../../src/verify/report.ts";
 import { imageConfig, writeOciLayout } from "../support/descriptor.ts";
@@ -14,18 +14,26 @@ const FIXTURE = FIXTURES.find(({ file }: { file: string }) => file === "tree.zst
 
 /** An engine that answers with these reports in turn, and keeps what it was asked. */
 function fakeEngine(...answers: Partial<LayerReport>[]): {
-  deps: { engine(): Promise<Engine> };
+  deps: CliDeps;
   asked: VerifyOptions[];
+  settings: EngineSettings[];
 } {
   const asked: VerifyOptions[] = [];
+  const settings: EngineSettings[] = [];
   const engine: Engine = {
-    hashes: portableHashes,
+    close() {},
     verifyLayer(source, options) {
       asked.push(options);
       return Promise.resolve(report({ layer: source.name, ...answers[asked.length - 1] }));
     },
   };
-  return { deps: { engine: () => Promise.resolve(engine) }, asked };
+  const deps: CliDeps = {
+    engine(given) {
+      settings.push(given);
+      return Promise.resolve(engine);
+    },
+  };
+  return { deps, asked, settings };
 }
 
 const failed = (kind: "source" | "format" | "refused"): Partial<LayerReport> => ({
@@ -132,6 +140,25 @@ describe("what the engine is told", () => {
     });
     expect(asked[0]!.expect).toEqual({});
   });
+});
+
+describe("threads and hashes", () => {
+  test("one thread for each core and the faster hash, unless told otherwise; one engine for all layers", async () => {
+    const { deps, settings } = fakeEngine();
+    await cli(["verify", LAYER, LAYER], deps);
+    await cli(["verify", "--jobs", "3", "--hash", "wasm", LAYER], deps);
+    expect(settings).toEqual([{ jobs: null, hash: "auto" }, { jobs: 3, hash: "wasm" }]);
+  });
+
+  test.each(["auto", "native", "wasm"])(
+    "--hash %s and any number of jobs give the same report",
+    async (hash) => {
+      const usual = await cli(["verify", "--json", LAYER]);
+      for (const jobs of ["1", "2", "5"]) {
+        expect(await cli(["verify", "--json", "--hash", hash, "--jobs", jobs, LAYER])).toEqual(usual);
+      }
+    },
+  );
 });
 
 describe("with the real engine", () => {

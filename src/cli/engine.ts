@@ -1,0 +1,52 @@
+/**
+ * The engine as the commands use it: hashes and threads are chosen by how much work a layer is.
+ *
+ * @module
+ */
+import type { HashMode } from "../digest/choose.ts";
+import { nativeHashes } from "../digest/native.ts";
+import type { HashBackend } from "../digest/hasher.ts";
+import type { LayerSource } from "../source/source.ts";
+import type { VerifyOptions } from "../verify/options.ts";
+import type { LayerReport } from "../verify/report.ts";
+import { verifyLayer } from "../verify/verify.ts";
+import type { WorkerPool } from "../workers/pool.ts";
+
+/** What the command line says about speed. */
+export interface EngineSettings {
+  /** Threads, the calling one included; null for one on each core. */
+  readonly jobs: number | null;
+  readonly hash: HashMode;
+}
+
+/** Verifies one layer after the other. */
+export interface Engine {
+  verifyLayer(source: LayerSource, options: VerifyOptions): Promise<LayerReport>;
+  /** Ends its threads. */
+  close(): void;
+}
+
+/** Bytes of a blob from which on measuring hashes and starting threads may pay. A pipe may bring more. */
+const LARGE = 8 * 2 ** 20;
+
+export function realEngine({ jobs, hash }: EngineSettings): Engine {
+  let measured: Promise<HashBackend> | null = null;
+  let pool: Promise<WorkerPool> | null = null;
+  const chosen = () =>
+    measured ??= import("../digest/choose.ts").then(({ chooseHashes }) => chooseHashes(hash));
+  const workers = (hashes: HashBackend) =>
+    pool ??= import("../workers/node.ts").then(({ workerPool }) =>
+      workerPool({ ...(jobs !== null && { jobs }), hash: hashes.name === "wasm" ? "wasm" : "native" })
+    );
+  return {
+    async verifyLayer(source, options) {
+      const large = source.size === null || source.size >= LARGE;
+      const hashes = large || hash !== "auto" ? await chosen() : nativeHashes;
+      const threads = large && jobs !== 1 ? { workers: await workers(hashes) } : {};
+      return await verifyLayer(source, { ...options, hashes, ...threads });
+    },
+    close() {
+      pool?.then((threads) => threads.close());
+    },
+  };
+}

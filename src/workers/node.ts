@@ -1,0 +1,67 @@
+/**
+ * Workers of Deno and Node (`node:worker_threads`, which both have).
+ *
+ * @module
+ */
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import { WorkerPool } from "./pool.ts";
+import type { WorkerPort } from "./port.ts";
+
+/** The worker's own file: beside this one, as TypeScript in the sources and as JavaScript in the package. */
+const FILE = new URL(
+  import.meta.url.endsWith(".ts") ? "./node-worker.ts" : "./node-worker.js",
+  import.meta.url,
+);
+
+/** Compressed bytes from which on starting workers pays. */
+const MINIMUM = 8 * 2 ** 20;
+/** Shorter tasks cost more in messages than they gain. */
+const TASK_SIZE = 512 * 1024;
+
+export interface WorkerPoolOptions {
+  /** Threads in all, the calling one included; one for each core by default. */
+  readonly jobs?: number;
+  /** How the threads hash: with the platform's functions by default. */
+  readonly hash?: "native" | "wasm";
+}
+
+/** Workers for `verifyLayer`. They are started by the first layer that is worth it; close the pool when done. */
+export function workerPool(
+  { jobs = availableParallelism(), hash = "native" }: WorkerPoolOptions = {},
+): WorkerPool {
+  const hasher = jobs > 2;
+  const decoders = hasher ? jobs - 2 : jobs - 1;
+  return new WorkerPool(() => spawn(hash), { decoders, hasher, minimum: MINIMUM, taskSize: TASK_SIZE });
+}
+
+/** Starts a worker. @throws where Deno may not read its file */
+export function spawn(hash: "native" | "wasm" = "native"): WorkerPort {
+  requirePermission();
+  const worker = new Worker(FILE, { workerData: { hash } });
+  return {
+    post: (message) => worker.postMessage(message),
+    listen(onMessage, onDeath) {
+      worker.on("message", onMessage);
+      worker.on("error", (error) => onDeath(error.message));
+      worker.on("messageerror", (error) => onDeath(error.message));
+      worker.on("exit", (code) => onDeath(`exit status ${code}`));
+    },
+    hold: (alive) => alive ? worker.ref() : worker.unref(),
+    terminate: () => void worker.terminate(),
+  };
+}
+
+interface DenoPermissions {
+  readonly permissions: {
+    querySync(descriptor: { name: "read"; path: URL }): { readonly state: string };
+  };
+}
+
+/** Deno reads the worker's file as if the program did, and would ask the person at the terminal for permission. */
+function requirePermission(): void {
+  const { Deno } = globalThis as { Deno?: DenoPermissions };
+  if (!Deno || FILE.protocol !== "file:") return;
+  if (Deno.permissions.querySync({ name: "read", path: FILE }).state === "granted") return;
+  throw new Error(`no permission to read ${FILE}`);
+}

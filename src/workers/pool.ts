@@ -1,0 +1,104 @@
+/**
+ * Workers that are started when they are first needed, and kept for the next blob.
+ *
+ * @module
+ */
+import type { BlobDecoder, CodecEvents } from "../codec/events.ts";
+import type { DigestQueue } from "../digest/queue.ts";
+import { ParallelDecoder, type ParallelOptions } from "./parallel-decoder.ts";
+import type { Spawn, WorkerPort } from "./port.ts";
+import { HashThread, type RemoteQueue } from "./remote-queue.ts";
+import { Thread } from "./thread.ts";
+
+/** How the work is shared. */
+export interface PoolPlan {
+  /** Workers that decompress. */
+  readonly decoders: number;
+  /** Whether another one hashes; else the calling thread does. */
+  readonly hasher: boolean;
+  /** Compressed bytes from which on a blob is worth it. */
+  readonly minimum: number;
+  /** Compressed bytes that a decoder is given at least, where there are several. */
+  readonly taskSize: number;
+}
+
+/** Decoder and digests of one blob. Close it: it holds the workers until then. */
+export interface Pipeline {
+  readonly decoder: BlobDecoder;
+  /** null: the calling thread hashes */
+  readonly queue: DigestQueue | null;
+  close(): void;
+}
+
+export class WorkerPool {
+  readonly plan: PoolPlan;
+  readonly #spawn: Spawn;
+  #threads: Thread[] = [];
+  #hasher: HashThread | null = null;
+  #maySpawn = true;
+
+  constructor(spawn: Spawn, plan: PoolPlan) {
+    this.#spawn = spawn;
+    this.plan = plan;
+  }
+
+  /**
+   * Starts on a blob with the workers that are idle.
+   * @param lanes of the queue of digests
+   * @returns null where no worker is to be had: then the calling thread must do the work
+   */
+  pipeline(
+    events: CodecEvents,
+    lanes: number,
+    options: Omit<ParallelOptions, "taskSize">,
+  ): Pipeline | null {
+    const all = [...this.#threads, ...this.#hasher ? [this.#hasher] : []];
+    // A thread that has died may have left memory that others wait for.
+    if (all.some(({ state }) => state === "dead")) this.close();
+    while (this.#threads.length < this.plan.decoders) {
+      const port = this.#start();
+      if (!port) break;
+      this.#threads.push(new Thread(port));
+    }
+    const idle = this.#threads.filter(({ state }) => state === "idle");
+    if (idle.length === 0) return null;
+    const queue = this.#queue(lanes, idle);
+    const decoder = new ParallelDecoder(events, idle, { ...options, taskSize: this.plan.taskSize });
+    return {
+      decoder,
+      queue,
+      close() {
+        decoder.close();
+        queue?.close();
+      },
+    };
+  }
+
+  /** Ends all workers. */
+  close(): void {
+    for (const thread of this.#threads) thread.terminate();
+    this.#threads = [];
+    this.#hasher?.terminate();
+    this.#hasher = null;
+  }
+
+  #queue(lanes: number, threads: readonly Thread[]): RemoteQueue | null {
+    if (!this.plan.hasher) return null;
+    if (!this.#hasher) {
+      const port = this.#start();
+      if (port) this.#hasher = new HashThread(port);
+    }
+    return this.#hasher?.state === "idle" ? this.#hasher.queue(lanes, threads.map(({ ring }) => ring)) : null;
+  }
+
+  #start(): WorkerPort | null {
+    if (!this.#maySpawn) return null;
+    try {
+      return this.#spawn();
+    } catch {
+      // No permission, no shared memory: it will not be otherwise the next time.
+      this.#maySpawn = false;
+      return null;
+    }
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * This side of one decoding worker: sends it compressed bytes, hands on what it replies.
+ *
+ * @module
+ */
+import type { WorkerFailed } from "../errors.ts";
+import { Link } from "./link.ts";
+import type { Reply, Request } from "./messages.ts";
+import type { WorkerPort } from "./port.ts";
+import { INPUT_SIZE, INPUT_SLOTS, Ring } from "./ring.ts";
+
+/** Gets the replies of decoding workers. */
+export interface ThreadUser {
+  reply(thread: Thread, reply: Reply): void;
+  died(error: WorkerFailed): void;
+}
+
+export class Thread {
+  readonly ring = new Ring();
+  readonly #link: Link;
+  readonly #freeInputs = Array.from({ length: INPUT_SLOTS }, (_, slot) => slot);
+
+  constructor(port: WorkerPort) {
+    this.#link = new Link(port, (reply) => this.#keepUp(reply));
+    this.#link.post({ kind: "ring", buffer: this.ring.buffer });
+  }
+
+  get state(): Link["state"] {
+    return this.#link.state;
+  }
+
+  /** Works for `user` from now on. */
+  attach(user: ThreadUser): void {
+    this.#link.attach({
+      reply: (reply) => user.reply(this, reply),
+      died: (error) => user.died(error),
+    });
+  }
+
+  /** Works for nobody. All tasks below `nextTask` are cancelled. */
+  detach(nextTask: number): void {
+    this.ring.cancel(nextTask, -1);
+    this.#link.detach();
+  }
+
+  start(request: Omit<Request & { kind: "start" }, "kind">): void {
+    this.#link.post({ kind: "start", ...request });
+  }
+
+  mark(task: number): void {
+    this.#link.post({ kind: "mark", task });
+  }
+
+  end(task: number): void {
+    this.#link.post({ kind: "end", task });
+  }
+
+  /** Sends as much of `bytes` as an input slot takes; 0 when none is free. */
+  send(task: number, bytes: Uint8Array): number {
+    const slot = this.#freeInputs.pop();
+    if (slot === undefined) return 0;
+    const length = Math.min(bytes.length, INPUT_SIZE);
+    this.ring.input(slot).set(length === bytes.length ? bytes : bytes.subarray(0, length));
+    this.#link.post({ kind: "input", task, slot, length });
+    return length;
+  }
+
+  terminate(): void {
+    this.#link.terminate();
+  }
+
+  /** What a reply says about slots holds whoever asked. */
+  #keepUp(reply: Reply): void {
+    if (reply.kind === "taken") this.#freeInputs.push(reply.slot);
+    else if (reply.kind === "output" && this.#link.isIdle) this.ring.release(reply.slot);
+  }
+}
