@@ -3,9 +3,8 @@
  *
  * @module
  */
-import type { HashMode } from "../digest/choose.ts";
+import type { ChosenHashes, HashMode } from "../digest/choose.ts";
 import { nativeHashes } from "../digest/native.ts";
-import type { HashBackend } from "../digest/hasher.ts";
 import type { LayerSource } from "../source/source.ts";
 import type { VerifyOptions } from "../verify/options.ts";
 import type { LayerReport } from "../verify/report.ts";
@@ -30,20 +29,21 @@ export interface Engine {
 const LARGE = 8 * 2 ** 20;
 
 export function realEngine({ jobs, hash }: EngineSettings): Engine {
-  let measured: Promise<HashBackend> | null = null;
+  let measured: Promise<ChosenHashes> | null = null;
   let pool: Promise<WorkerPool> | null = null;
-  const chosen = () =>
-    measured ??= import("../digest/choose.ts").then(({ chooseHashes }) => chooseHashes(hash));
-  const workers = (hashes: HashBackend) =>
-    pool ??= import("../workers/node.ts").then(({ workerPool }) =>
-      workerPool({ ...(jobs !== null && { jobs }), hash: hashes.name === "wasm" ? "wasm" : "native" })
-    );
+  const choose = async () => (await import("../digest/choose.ts")).chooseHashes(hash);
+  const start = async (hashes: ChosenHashes) => {
+    const { workerPool } = await import("../workers/node.ts");
+    return workerPool({ ...(jobs !== null && { jobs }), hashes });
+  };
   return {
     async verifyLayer(source, options) {
       const large = source.size === null || source.size >= LARGE;
-      const hashes = large || hash !== "auto" ? await chosen() : nativeHashes;
-      const threads = large && jobs !== 1 ? { workers: await workers(hashes) } : {};
-      return await verifyLayer(source, { ...options, hashes, ...threads });
+      if (!large && hash === "auto") return await verifyLayer(source, { ...options, hashes: nativeHashes });
+      const hashes = await (measured ??= choose());
+      if (!large || jobs === 1) return await verifyLayer(source, { ...options, hashes });
+      const workers = await (pool ??= start(hashes));
+      return await verifyLayer(source, { ...options, hashes, workers });
     },
     close() {
       pool?.then((threads) => threads.close());

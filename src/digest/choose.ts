@@ -17,6 +17,14 @@ export interface HashCandidates {
   readonly kernel: HashBackend | null;
 }
 
+/** The hashes that were chosen. */
+export interface ChosenHashes extends HashBackend {
+  /** Whose SHA-256 it is, for long messages. */
+  readonly long: "native" | "wasm";
+  /** Messages of a batch that have fewer bytes go to the kernel's lanes. */
+  readonly laneLimit: number;
+}
+
 /** A time in milliseconds, of which only differences count. */
 export type Clock = () => number;
 
@@ -48,18 +56,39 @@ export async function chooseHashes(
   mode: HashMode,
   now: Clock = () => performance.now(),
   candidates?: HashCandidates,
-): Promise<HashBackend> {
-  if (mode === "wasm" && !candidates) return defaultHashes();
+): Promise<ChosenHashes> {
+  if (mode === "wasm" && !candidates) return { ...defaultHashes(), long: "wasm", laneLimit: Infinity };
   const { native, kernel } = candidates ?? await hashCandidates();
-  if (!native || !kernel) return native ?? kernel ?? defaultHashes();
-  if (mode !== "auto") return mode === "wasm" ? kernel : native;
+  if (!native) return { ...(kernel ?? defaultHashes()), long: "wasm", laneLimit: Infinity };
+  if (!kernel) return { ...native, long: "native", laneLimit: 0 };
+  if (mode !== "auto") return combined(native, kernel, mode, mode === "wasm" ? Infinity : 0);
   const nativeTime = await timePerByte(native, now);
   const kernelTime = await timePerByte(kernel, now);
   const limit = laneLimit(nativeTime, kernelTime, await timePerTinyMessage(native, now));
-  return {
-    ...(nativeTime <= kernelTime ? native : kernel),
-    batch: async () => splitBatch(await kernel.batch(), await native.batch(), limit),
-  };
+  return combined(native, kernel, nativeTime <= kernelTime ? "native" : "wasm", limit);
+}
+
+/** What another thread has chosen. */
+export async function hashesChosen(
+  { long, laneLimit }: Pick<ChosenHashes, "long" | "laneLimit">,
+): Promise<HashBackend> {
+  const { native, kernel } = await hashCandidates();
+  return native && kernel ? combined(native, kernel, long, laneLimit) : native ?? kernel ?? defaultHashes();
+}
+
+function combined(
+  native: HashBackend,
+  kernel: HashBackend,
+  long: "native" | "wasm",
+  limit: number,
+): ChosenHashes {
+  const backend = long === "native" ? native : kernel;
+  const batch = limit === 0
+    ? native.batch
+    : limit === Infinity
+    ? kernel.batch
+    : async () => splitBatch(await kernel.batch(), await native.batch(), limit);
+  return { ...backend, long, laneLimit: limit, batch };
 }
 
 async function hashCandidates(): Promise<HashCandidates> {

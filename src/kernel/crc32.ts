@@ -4,7 +4,7 @@
  * @module
  */
 import type { Crc32 } from "../digest/hasher.ts";
-import { type HashPlace, inPieces, kernelOn, MemoryView, sharedPlace } from "../digest/staging.ts";
+import { type HashPlace, inPieces, kernelOn, MemoryView, sharedPlace } from "./staging.ts";
 
 interface Kernel {
   /** Continues a checksum with `length` bytes at `data`. */

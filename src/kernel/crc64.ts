@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type HashPlace, inPieces, kernelOn, MemoryView, sharedPlace } from "../digest/staging.ts";
+import { type HashPlace, inPieces, kernelOn, MemoryView, sharedPlace } from "./staging.ts";
 
 /** A streaming CRC-64. */
 export interface Crc64 {

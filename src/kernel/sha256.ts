@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { BlockHash, type BlockKernel } from "../digest/block-hash.ts";
+import { BlockHash, type BlockKernel } from "./block-hash.ts";
 import type { Hasher } from "../digest/hasher.ts";
-import { type HashPlace, kernelOn, MemoryView, sharedPlace } from "../digest/staging.ts";
+import { type HashPlace, kernelOn, MemoryView, sharedPlace } from "./staging.ts";
 
 /** Section 5.3.3. */
 const INITIAL = Uint32Array.of(

@@ -7,7 +7,7 @@
  * @module
  */
 import type { BatchHasher } from "../digest/hasher.ts";
-import { type HashPlace, kernelOn, MemoryView, sharedPlace } from "../digest/staging.ts";
+import { type HashPlace, kernelOn, MemoryView, sharedPlace } from "./staging.ts";
 
 interface Kernel {
   start(): void;

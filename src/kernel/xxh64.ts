@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { BlockHash, type BlockKernel } from "../digest/block-hash.ts";
-import { type HashPlace, kernelOn, MemoryView, sharedPlace } from "../digest/staging.ts";
+import { BlockHash, type BlockKernel } from "./block-hash.ts";
+import { type HashPlace, kernelOn, MemoryView, sharedPlace } from "./staging.ts";
 import type { Xxh64 } from "../digest/xxh64.ts";
 
 /** XXH64 with all of its digest. */

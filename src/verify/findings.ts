@@ -51,7 +51,9 @@ export class Findings {
       const message = `${count - LISTED_PER_CODE} more findings of the code ${code} are not listed`;
       this.#list.push({ code: "findings-omitted", severity, entry: null, offset: null, message });
     }
-    return this.#list.sort((a, b) => SEVERITIES[a.severity] - SEVERITIES[b.severity] || compare(a.code, b.code));
+    return this.#list.sort((a, b) =>
+      SEVERITIES[a.severity] - SEVERITIES[b.severity] || compare(a.code, b.code)
+    );
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
+import type { ChosenHashes } from "../digest/choose.ts";
 import { WorkerPool } from "./pool.ts";
 import type { WorkerPort } from "./port.ts";
 
@@ -22,23 +23,26 @@ const TASK_SIZE = 512 * 1024;
 export interface WorkerPoolOptions {
   /** Threads in all, the calling one included; one for each core by default. */
   readonly jobs?: number;
-  /** How the threads hash: with the platform's functions by default. */
-  readonly hash?: "native" | "wasm";
+  /** How the threads hash: what `chooseHashes` has chosen, or the platform's functions by default. */
+  readonly hashes?: Pick<ChosenHashes, "long" | "laneLimit">;
 }
+
+const NATIVE = { long: "native", laneLimit: 0 } as const;
 
 /** Workers for `verifyLayer`. They are started by the first layer that is worth it; close the pool when done. */
 export function workerPool(
-  { jobs = availableParallelism(), hash = "native" }: WorkerPoolOptions = {},
+  { jobs = availableParallelism(), hashes: { long, laneLimit } = NATIVE }: WorkerPoolOptions = {},
 ): WorkerPool {
   const hasher = jobs > 2;
   const decoders = hasher ? jobs - 2 : jobs - 1;
-  return new WorkerPool(() => spawn(hash), { decoders, hasher, minimum: MINIMUM, taskSize: TASK_SIZE });
+  const plan = { decoders, hasher, minimum: MINIMUM, taskSize: TASK_SIZE };
+  return new WorkerPool(() => spawn({ long, laneLimit }), plan);
 }
 
 /** Starts a worker. @throws where Deno may not read its file */
-export function spawn(hash: "native" | "wasm" = "native"): WorkerPort {
+export function spawn(hashes: Pick<ChosenHashes, "long" | "laneLimit"> = NATIVE): WorkerPort {
   requirePermission();
-  const worker = new Worker(FILE, { workerData: { hash } });
+  const worker = new Worker(FILE, { workerData: hashes });
   return {
     post: (message) => worker.postMessage(message),
     listen(onMessage, onDeath) {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { BATCH_STAGING_BYTES, type HashPlace, STAGING_BYTES } from "../../src/digest/staging.ts";
+import { BATCH_STAGING_BYTES, type HashPlace, STAGING_BYTES } from "../../src/kernel/staging.ts";
 import { kernelCrc32 } from "../../src/kernel/crc32.ts";
 import { kernelCrc64 } from "../../src/kernel/crc64.ts";
 import { IO_BASE, kernelMemory, PAGE } from "../../src/kernel/load.ts";

@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { STAGING_BYTES } from "../../src/digest/staging.ts";
+import { STAGING_BYTES } from "../../src/kernel/staging.ts";
 import { kernelCrc32 } from "../../src/kernel/crc32.ts";
 import { IO_BASE, kernelMemory } from "../../src/kernel/load.ts";
 import { randomPieces } from "../digest/pieces.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { STAGING_BYTES } from "../../src/digest/staging.ts";
+import { STAGING_BYTES } from "../../src/kernel/staging.ts";
 import { kernelCrc64 } from "../../src/kernel/crc64.ts";
 import { IO_BASE, kernelMemory } from "../../src/kernel/load.ts";
 import { randomPieces } from "../digest/pieces.ts";

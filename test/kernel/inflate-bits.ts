@@ -61,7 +61,7 @@ export function codesOf(lengths: readonly number[]): Code[] {
 }
 
 /** `size` lengths, all 0 but for those given. */
-export function lengthsOf(size: number, given: Readonly<Record<number, number>>): number[] {
+export function lengthsOf(size: number, given: Readonly<Record<number, number | undefined>>): number[] {
   return Array.from({ length: size }, (_, symbol) => given[symbol] ?? 0);
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import process from "node:process";
 import { describe, expect, test } from "vitest";
-import { STAGING_BYTES } from "../../src/digest/staging.ts";
+import { STAGING_BYTES } from "../../src/kernel/staging.ts";
 import { IO_BASE, kernelMemory } from "../../src/kernel/load.ts";
 import { kernelSha256 } from "../../src/kernel/sha256.ts";
 import { random, randomBytes } from "../support/random.ts";

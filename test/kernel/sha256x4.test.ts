@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { BATCH_STAGING_BYTES } from "../../src/digest/staging.ts";
+import { BATCH_STAGING_BYTES } from "../../src/kernel/staging.ts";
 import { IO_BASE, kernelMemory } from "../../src/kernel/load.ts";
 import { kernelSha256 } from "../../src/kernel/sha256.ts";
 import { kernelBatch } from "../../src/kernel/sha256x4.ts";

@@ -1,6 +1,6 @@
 import { createXXHash64 } from "hash-wasm";
 import { describe, expect, test } from "vitest";
-import { STAGING_BYTES } from "../../src/digest/staging.ts";
+import { STAGING_BYTES } from "../../src/kernel/staging.ts";
 import { IO_BASE, kernelMemory } from "../../src/kernel/load.ts";
 import { kernelXxh64 } from "../../src/kernel/xxh64.ts";
 import { randomPieces } from "../digest/pieces.ts";

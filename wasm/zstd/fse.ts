@@ -1,10 +1,10 @@
 /**
  * Finite State Entropy tables (RFC 8878, 4.1).
  *
- * An entry has 8 bytes, one load for all that a state gives: number of extra bits of the code (byte 0), number of bits
- * of the next state (byte 1), base of the next state (bytes 2 and 3), base of the value (bytes 4 to 7). Shifts of 64
- * bits look at their count modulo 64 only, so that an entry is itself the shift count for the extra bits, and shifted
- * by 8 for the state bits.
+ * An entry has 8 bytes, one load for all that a state gives: number of bits of the next state (byte 0), number of extra
+ * bits of the code (byte 1), base of the next state (bytes 2 and 3), base of the value (bytes 4 to 7). Shifts of 64
+ * bits look at their count modulo 64 only, so that an entry is itself the shift count for the state bits, and shifted
+ * by 8 for the extra bits.
  */
 import { FSE_ACCURACY, FSE_CUT, FSE_SYMBOL, fail } from "./errors";
 import { CELLS, NEXT, PROBABILITIES } from "./memory";
@@ -101,7 +101,7 @@ export function buildTable(table: usize, codes: usize): void {
     const next = <u32>load<u16>(NEXT + (symbol << 1));
     store<u16>(NEXT + (symbol << 1), next + 1);
     const bits = log - (31 - clz<u32>(next));
-    const entry = load<u64>(codes + (symbol << 3)) | <u64>(bits << 8 | ((next << bits) - size) << 16);
+    const entry = load<u64>(codes + (symbol << 3)) | <u64>(bits | ((next << bits) - size) << 16);
     store<u64>(table + (<usize>state << 3), entry);
   }
 }

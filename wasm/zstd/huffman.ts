@@ -78,7 +78,7 @@ function readFseWeights(at: usize, end: usize): i32 {
     if (count > 253) return fail(WEIGHTS_MANY);
     const entry = load<u64>(WEIGHT_TABLE + (<usize>state << 3));
     store<u8>(WEIGHTS + count++, <u8>(entry >> 32));
-    const n = <u32>(entry >> 8) & 255;
+    const n = <u32>entry & 255;
     bits -= n;
     const next = (<u32>entry >> 16) + ((load<u32>(start + (bits >> 3)) >> (bits & 7)) & ((1 << n) - 1));
     state = other;

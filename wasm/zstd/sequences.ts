@@ -10,7 +10,9 @@
  * - leaving the loop with the state before the broken sequence, for a careful loop to go on, is 6 % slower, and so is a
  *   look at the bits that are left after each sequence: both keep more values alive than there are registers;
  * - a call inside the loop, however rare, has all values stored in memory before it: `copyWrapped` must be inlined;
- * - entries of 16 bytes with ready-made masks, read by many narrow loads, are 4 % slower than one load of 8 bytes.
+ * - entries of 16 bytes with ready-made masks, read by many narrow loads, are 4 % slower than one load of 8 bytes;
+ * - reading the extra bits of lengths only where there are any, in one sequence of twenty, is 3 % faster (Deno: 7 %);
+ * - state bits in the lowest byte of an entry, and a position counted upwards, save five shifts and 4 % (Deno: 1 %).
  */
 import { bitsFrom, streamBits } from "./bits";
 import { copyLong, copyNear, copyWrapped } from "./copy";
@@ -142,13 +144,13 @@ function top(word: u64, n: u64): u32 {
 }
 
 /**
- * The next 57 bits at least, at the top. `biased` is the number of unread bits + 7: their last byte and the 7 in front
- * of it are loaded. `base` is the start of the stream less 8.
+ * The next 57 bits at least, at the top. `position` is minus the number of unread bits, which rounds the way that is
+ * wanted: the byte with the next bit and the 7 in front of it are loaded. `base` is the start of the stream less 8.
  */
 // @ts-ignore: decorator
 @inline
-function wordAt(base: usize, biased: i32): u64 {
-  return load<u64>(base + (biased >> 3)) << ((biased & 7) ^ 7);
+function wordAt(base: usize, position: i32): u64 {
+  return load<u64>(base - (position >> 3)) << (position & 7);
 }
 
 /**
@@ -169,7 +171,7 @@ function wordAt(base: usize, biased: i32): u64 {
 function run(count: u32, base: usize, literalEnd: usize, outMax: usize, near: u32): bool {
   let lit = literal;
   let out = output;
-  let biased = bits + 7;
+  let position = -bits;
   let ll = llState;
   let of_ = ofState;
   let ml = mlState;
@@ -182,35 +184,31 @@ function run(count: u32, base: usize, literalEnd: usize, outMax: usize, near: u3
     const llEntry = load<u64>(LL_TABLE + (ll << 3));
     const ofEntry = load<u64>(OF_TABLE + (of_ << 3));
     const mlEntry = load<u64>(ML_TABLE + (ml << 3));
-    // Extra bits in byte 0, at most 63, and state bits in byte 1.
+    // State bits in byte 0, at most 26, and extra bits in byte 1.
     const sums = <u32>llEntry + <u32>ofEntry + <u32>mlEntry;
-    const extraBits = sums & 255;
-    stateBits = (sums >> 8) & 255;
-    let word = wordAt(base, biased);
+    const extraBits = (sums >> 8) & 255;
+    stateBits = sums & 255;
+    let word = wordAt(base, position);
     // Extra bits in the order offset, match length, literal length.
-    let offset = <u32>(ofEntry >> 32) + top(word, ofEntry);
-    word <<= ofEntry;
+    let offset = <u32>(ofEntry >> 32) + top(word, ofEntry >> 8);
+    word <<= ofEntry >> 8;
     let matchLength = <u32>(mlEntry >> 32);
     let literalLength = <u32>(llEntry >> 32);
-    if (extraBits + stateBits <= 57) {
-      matchLength += top(word, mlEntry);
-      word <<= mlEntry;
-      literalLength += top(word, llEntry);
-      word <<= llEntry;
-    } else {
-      word = wordAt(base, biased - <i32>(ofEntry & 255));
-      matchLength += top(word, mlEntry);
-      word <<= mlEntry;
-      literalLength += top(word, llEntry);
-      word = wordAt(base, biased - extraBits);
+    // An offset and three states take 57 bits at most. Lengths with extra bits are rare: 3 % of either kind.
+    if (((<u32>llEntry + <u32>mlEntry) & 0xff00) != 0) {
+      word = wordAt(base, position + <i32>((ofEntry >> 8) & 255));
+      matchLength += top(word, mlEntry >> 8);
+      word <<= mlEntry >> 8;
+      literalLength += top(word, llEntry >> 8);
+      word = wordAt(base, position + extraBits);
     }
     // State bits in the order literal length, match length, offset.
-    ll = (<u32>llEntry >> 16) + top(word, llEntry >> 8);
-    word <<= llEntry >> 8;
-    ml = (<u32>mlEntry >> 16) + top(word, mlEntry >> 8);
-    word <<= mlEntry >> 8;
-    of_ = (<u32>ofEntry >> 16) + top(word, ofEntry >> 8);
-    biased -= extraBits + stateBits;
+    ll = (<u32>llEntry >> 16) + top(word, llEntry);
+    word <<= llEntry;
+    ml = (<u32>mlEntry >> 16) + top(word, mlEntry);
+    word <<= mlEntry;
+    of_ = (<u32>ofEntry >> 16) + top(word, ofEntry);
+    position += extraBits + stateBits;
 
     // Values 1 to 3 stand for recent offsets, one further when there are no literals (RFC 8878, 3.1.1.5).
     const which = offset - (literalLength != 0 ? 1 : 0);
@@ -225,7 +223,7 @@ function run(count: u32, base: usize, literalEnd: usize, outMax: usize, near: u3
     const to = out + literalLength;
     const matchEnd = to + matchLength;
     const litEnd = lit + literalLength;
-    // Either difference is negative.
+    // Either difference is below 0.
     if (<i32>((literalEnd - litEnd) | (outMax - matchEnd)) < 0) return false;
     v128.store(out, v128.load(lit));
     if (literalLength > 16) copyLong(out + 16, lit + 16, to);
@@ -248,7 +246,7 @@ function run(count: u32, base: usize, literalEnd: usize, outMax: usize, near: u3
   literal = lit;
   output = out;
   lastStateBits = stateBits;
-  bits = biased - 7;
+  bits = -position;
   llState = ll;
   ofState = of_;
   mlState = ml;
@@ -267,17 +265,17 @@ function diagnose(start: usize, end: usize, blockMax: u32): i32 {
     const llEntry = load<u64>(LL_TABLE + (llState << 3));
     const ofEntry = load<u64>(OF_TABLE + (ofState << 3));
     const mlEntry = load<u64>(ML_TABLE + (mlState << 3));
-    const ofBits = <u32>ofEntry & 255;
+    const ofBits = <u32>(ofEntry >> 8) & 255;
     bits -= ofBits;
     let offset = <u32>(ofEntry >> 32) + bitsFrom(start, bits, ofBits);
     if (ofBits > 25) {
       if (bits < 0) return fail(SEQUENCES_SHORT);
       if (offset > MAX_WINDOW + 3) return fail(OFFSET_ANY_WINDOW, offset - 3);
     }
-    const mlBits = <u32>mlEntry & 255;
+    const mlBits = <u32>(mlEntry >> 8) & 255;
     bits -= mlBits;
     const matchLength = <u32>(mlEntry >> 32) + bitsFrom(start, bits, mlBits);
-    const llBits = <u32>llEntry & 255;
+    const llBits = <u32>(llEntry >> 8) & 255;
     bits -= llBits;
     const literalLength = <u32>(llEntry >> 32) + bitsFrom(start, bits, llBits);
     if (bits < 0) return fail(SEQUENCES_SHORT);
@@ -301,13 +299,13 @@ function diagnose(start: usize, end: usize, blockMax: u32): i32 {
     if (literalsLeft < 0) return fail(SEQUENCES_LITERALS, literalsSize);
     if (made > blockMax) return fail(BLOCK_MAX, blockMax);
     if (i + 1 < sequenceCount) {
-      const llStep = <u32>(llEntry >> 8) & 255;
+      const llStep = <u32>llEntry & 255;
       bits -= llStep;
       llState = (<u32>llEntry >> 16) + bitsFrom(start, bits, llStep);
-      const mlStep = <u32>(mlEntry >> 8) & 255;
+      const mlStep = <u32>mlEntry & 255;
       bits -= mlStep;
       mlState = (<u32>mlEntry >> 16) + bitsFrom(start, bits, mlStep);
-      const ofStep = <u32>(ofEntry >> 8) & 255;
+      const ofStep = <u32>ofEntry & 255;
       bits -= ofStep;
       ofState = (<u32>ofEntry >> 16) + bitsFrom(start, bits, ofStep);
       if (bits < 0) return fail(SEQUENCES_SHORT);

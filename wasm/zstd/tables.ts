@@ -50,18 +50,18 @@ export function initTables(): void {
   for (let code: u32 = 0; code < 36; code++) {
     // Extra bits of codes 16 to 24; from 25 on they go up by one.
     const extra: u32 = code < 16 ? 0 : code < 25 ? <u32>(0x433221111 >> <u64>(4 * (code - 16))) & 15 : code - 19;
-    store<u64>(LL_CODES + (<usize>code << 3), <u64>base << 32 | extra);
+    store<u64>(LL_CODES + (<usize>code << 3), <u64>base << 32 | extra << 8);
     base += 1 << extra;
   }
   base = 3;
   for (let code: u32 = 0; code < 53; code++) {
     // Codes 32 to 42; from 43 on they go up by one.
     const extra: u32 = code < 32 ? 0 : code < 43 ? <u32>(0x54433221111 >> <u64>(4 * (code - 32))) & 15 : code - 36;
-    store<u64>(ML_CODES + (<usize>code << 3), <u64>base << 32 | extra);
+    store<u64>(ML_CODES + (<usize>code << 3), <u64>base << 32 | extra << 8);
     base += 1 << extra;
   }
   for (let code: u32 = 0; code < 32; code++) {
-    store<u64>(OF_CODES + (<usize>code << 3), <u64>(<u32>1 << code) << 32 | code);
+    store<u64>(OF_CODES + (<usize>code << 3), <u64>(<u32>1 << code) << 32 | code << 8);
   }
   for (let symbol: u32 = 0; symbol < 256; symbol++) store<u64>(WEIGHT_CODES + (<usize>symbol << 3), <u64>symbol << 32);
 
