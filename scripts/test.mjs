@@ -22,6 +22,8 @@ heading("tsc");
 run("tsc", ["--noEmit"]);
 heading("deno check");
 run("deno", ["check", "--node-modules-dir=manual", ...entryPoints]);
+heading("The kernels are what wasm/ compiles to");
+run("node", ["scripts/build-wasm.mjs", "--check"]);
 heading("Tests under Node");
 tests("node", [vitest]);
 heading("Tests under Deno");

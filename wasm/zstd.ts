@@ -4,15 +4,17 @@
  * What a block leaves behind for the next one of its frame (repeat offsets, Huffman table, FSE tables) stays in the
  * kernel. The history is the host's: a buffer that is filled from `base` on and, when it is full, from `base` on again.
  */
+import { IO_BASE } from "./layout";
 import { initPatterns } from "./zstd/copy";
 import { EMPTY, fail } from "./zstd/errors";
 import { decodeLiterals, literalsEnd, resetLiterals } from "./zstd/literals";
-import { DETAILS } from "./zstd/memory";
+import { DETAILS, SCRATCH_END } from "./zstd/memory";
 import { resetSequences, runSequences } from "./zstd/sequences";
 import { initTables, readTables, resetTables } from "./zstd/tables";
 
 /** Fills the tables that never change; once for a memory. */
 export function init(): void {
+  if (SCRATCH_END > IO_BASE) ERROR("the tables of the zstd kernel reach into the memory of its host");
   initTables();
   initPatterns();
 }

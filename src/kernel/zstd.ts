@@ -55,7 +55,7 @@ export class KernelZstdEngine implements BlockEngine {
   /** The memory that views of `take` are on. Only this engine may grow it. */
   readonly memory: WebAssembly.Memory;
   readonly #kernel: Exports;
-  #bytes: Uint8Array<ArrayBuffer>;
+  #bytes: Uint8Array;
 
   #windowSize = 0;
   #blockMax = 0;

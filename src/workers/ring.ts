@@ -13,9 +13,9 @@
  * @module
  */
 
-/** Compressed bytes on their way to the decoder: 4 x 256 KiB. */
-export const INPUT_SLOTS = 4;
-export const INPUT_SIZE = 256 * 1024;
+/** Compressed bytes on their way to the decoder. */
+export const INPUT_SLOTS = 3;
+export const INPUT_SIZE = 512 * 1024;
 
 export const OUTPUT_SLOTS = 8;
 /** Bytes of decoded data in one slot. */
@@ -27,8 +27,10 @@ export const EVENT_NUMBERS = 4096;
 const CANCELLED_BELOW = 0;
 /** ... but for this one. */
 const ALIVE = 1;
+/** How many requests the decoder has not begun on. */
+const REQUESTS = 2;
 /** One for each output slot: 0 while it is the decoder's, else the number of its readers. */
-const READERS = 2;
+const READERS = 3;
 
 const WORDS_SIZE = 256;
 const EVENTS_AT = WORDS_SIZE;
@@ -110,6 +112,21 @@ export class Ring {
     Atomics.store(this.#words, ALIVE, alive);
     Atomics.store(this.#words, CANCELLED_BELOW, below);
     for (let slot = 0; slot < OUTPUT_SLOTS; slot++) Atomics.notify(this.#words, READERS + slot);
+  }
+
+  /** Called before a request is sent. */
+  announce(): void {
+    Atomics.add(this.#words, REQUESTS, 1);
+  }
+
+  /** Called when work on a request begins. */
+  begin(): void {
+    Atomics.sub(this.#words, REQUESTS, 1);
+  }
+
+  /** Whether more requests are on their way: then a slot that is not full can wait for them. */
+  get isAsked(): boolean {
+    return Atomics.load(this.#words, REQUESTS) > 0;
   }
 
   isCancelled(task: number): boolean {

@@ -49,6 +49,7 @@ class Service {
   }
 
   handle(request: Request): void | Promise<void> {
+    if ("task" in request) this.#ring!.begin();
     switch (request.kind) {
       case "ring":
         this.#ring = new Ring(request.buffer);
@@ -98,7 +99,7 @@ class Service {
     if (!this.#decoder || this.#output!.task !== task) return;
     try {
       step(this.#decoder);
-      this.#output!.flush();
+      if (!this.#ring!.isAsked) this.#output!.flush();
     } catch (error) {
       this.#decoder = null;
       if (error instanceof TaskCancelled) return;

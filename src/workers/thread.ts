@@ -44,15 +44,15 @@ export class Thread {
   }
 
   start(request: Omit<Request & { kind: "start" }, "kind">): void {
-    this.#link.post({ kind: "start", ...request });
+    this.#ask({ kind: "start", ...request });
   }
 
   mark(task: number): void {
-    this.#link.post({ kind: "mark", task });
+    this.#ask({ kind: "mark", task });
   }
 
   end(task: number): void {
-    this.#link.post({ kind: "end", task });
+    this.#ask({ kind: "end", task });
   }
 
   /** Sends as much of `bytes` as an input slot takes; 0 when none is free. */
@@ -61,12 +61,17 @@ export class Thread {
     if (slot === undefined) return 0;
     const length = Math.min(bytes.length, INPUT_SIZE);
     this.ring.input(slot).set(length === bytes.length ? bytes : bytes.subarray(0, length));
-    this.#link.post({ kind: "input", task, slot, length });
+    this.#ask({ kind: "input", task, slot, length });
     return length;
   }
 
   terminate(): void {
     this.#link.terminate();
+  }
+
+  #ask(request: Request): void {
+    this.ring.announce();
+    this.#link.post(request);
   }
 
   /** What a reply says about slots holds whoever asked. */
