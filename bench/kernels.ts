@@ -155,7 +155,7 @@ async function group(
 }
 
 async function zstdTools(kernels: boolean) {
-  const tools = await loadTools("zstd", kernelHashes, kernels);
+  const tools = await loadTools("zstd", kernelHashes, { kernels });
   if (tools.kind !== "zstd") throw new Error("no zstd tools");
   return tools;
 }

@@ -18,6 +18,12 @@ export function kernelFlags(name, { debug = false } = {}) {
     "--noExportMemory",
     "--initialMemory",
     "1",
+    // On any memory, also one that threads share: `loadKernel` has the rest.
+    "--enable",
+    "threads",
+    "--sharedMemory",
+    "--maximumMemory",
+    "65536",
     "--use",
     "abort=",
     "--noColors",

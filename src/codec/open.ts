@@ -10,7 +10,7 @@ import { kernelsRun } from "../kernel/load.ts";
 import type { Container } from "./detect.ts";
 import type { CodecEvents, StreamDecoder } from "./events.ts";
 import { GzipDecoder } from "./gzip.ts";
-import { type Inflater, loadInflater } from "./inflater.ts";
+import { type InflatePlace, type Inflater, loadInflater } from "./inflater.ts";
 import { NoneDecoder } from "./none.ts";
 import { zstdStream } from "./zstd-stream.ts";
 import type { BlockEngine } from "./zstd/engine.ts";
@@ -31,17 +31,21 @@ export interface DecoderOptions {
 /**
  * @param hashes for the checksums of members and frames
  * @param kernels whether to decode with the WebAssembly kernels; wherever they run, by default
+ * @param place where the inflate kernel is to work
  */
 export async function loadTools(
   container: Container,
   hashes: Pick<HashBackend, "crc32" | "xxh64">,
-  kernels = kernelsRun,
+  { kernels = kernelsRun, place = null }: {
+    readonly kernels?: boolean;
+    readonly place?: InflatePlace | null;
+  } = {},
 ): Promise<CodecTools> {
   switch (container) {
     case "gzip":
       return {
         kind: "gzip",
-        inflater: await loadInflater(kernels),
+        inflater: await loadInflater(kernels, place),
         crcs: [await hashes.crc32(), await hashes.crc32()],
       };
     case "zstd":

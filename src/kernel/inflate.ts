@@ -10,11 +10,24 @@ const OUTPUT_FULL = 1;
 const DONE = 2;
 
 /** Farthest that matches reach back, in bytes. */
-const WINDOW = 32768;
+export const WINDOW = 32768;
 
 /**
- * Room for output, in bytes. When it is full, its last 32 KiB move to the front. Measured: from 128 KiB to 1 MiB, and for
- * input from 32 to 256 KiB, nothing differs beyond noise.
+ * Where output goes, in the memory of the kernel. The `WINDOW` bytes in front of any room are what was written before,
+ * or at least memory that may be read.
+ */
+export interface OutputArea {
+  /** Address of the room for a stream's first byte. */
+  begin(): number;
+  /** End of the room, behind the address that `begin` or `next` gave last. */
+  readonly end: number;
+  /** Takes all that was written, makes room for more, and gives its address: its window is in front of it. */
+  next(): number;
+}
+
+/**
+ * Bytes of room, and of the window in front of it. When the room is full, its last 32 KiB move there. Measured: from
+ * 128 KiB to 1 MiB, and for input from 32 to 256 KiB, nothing differs beyond noise.
  */
 const OUTPUT_SIZE = 256 * 1024;
 
@@ -93,36 +106,39 @@ type State = "not started" | "open" | "running" | "ended" | "failed";
 export class InflateKernel {
   readonly #kernel: Exports;
   readonly #memory: WebAssembly.Memory;
-  /** Addresses: input first, output behind it. */
+  /** Address of what was copied of the input. */
   readonly #input: number;
-  readonly #output: number;
-  readonly #outputEnd: number;
+  readonly #area: OutputArea;
   #heap: Uint8Array<ArrayBufferLike>;
   #state: State = "not started";
   /** Where the next byte of output goes. */
   #at: number;
   #pieceSize = FIRST_INPUT;
 
-  private constructor(kernel: Exports, memory: WebAssembly.Memory, base: number) {
+  private constructor(kernel: Exports, memory: WebAssembly.Memory, base: number, area: OutputArea | null) {
     this.#kernel = kernel;
     this.#memory = memory;
     this.#heap = new Uint8Array(memory.buffer);
     this.#input = base;
-    this.#output = base + LAST_INPUT;
-    this.#outputEnd = this.#output + OUTPUT_SIZE;
-    this.#at = this.#output;
+    this.#area = area ?? this.#ownArea(base + LAST_INPUT);
+    this.#at = 0;
   }
 
   /**
    * @param memory to share with other kernels, of which only one may inflate; one of its own if not given
    * @param base address of the `INFLATE_MEMORY` bytes of `memory` that are this kernel's
+   * @param area where output goes instead; of the bytes at `base` it then uses the first 64 KiB
    */
-  static async create(memory?: WebAssembly.Memory, base = IO_BASE): Promise<InflateKernel> {
+  static async create(
+    memory?: WebAssembly.Memory,
+    base = IO_BASE,
+    area: OutputArea | null = null,
+  ): Promise<InflateKernel> {
     const own = memory ?? kernelMemory(base - IO_BASE + INFLATE_MEMORY);
     if (base < IO_BASE || own.buffer.byteLength < base + INFLATE_MEMORY) {
       throw new RangeError(`Cannot inflate at address ${base} of a memory of ${own.buffer.byteLength} bytes`);
     }
-    return new InflateKernel(await loadKernel("inflate", own) as unknown as Exports, own, base);
+    return new InflateKernel(await loadKernel("inflate", own) as unknown as Exports, own, base, area);
   }
 
   /** Whether the stream has ended, with its final block. */
@@ -137,7 +153,7 @@ export class InflateKernel {
     }
     this.#kernel.reset();
     this.#state = "open";
-    this.#at = this.#output;
+    this.#at = this.#area.begin();
     this.#pieceSize = FIRST_INPUT;
   }
 
@@ -160,25 +176,23 @@ export class InflateKernel {
 
   #run(bytes: Uint8Array, start: number, emit: (bytes: Uint8Array) => void): number {
     const kernel = this.#kernel;
-    const input = this.#input;
+    const inPlace = bytes.buffer === this.#memory.buffer;
     let at = start;
     let emitted = this.#at;
     let status = 0;
     while (status !== DONE && at < bytes.length) {
-      const size = Math.min(bytes.length - at, this.#pieceSize);
-      this.#pieceSize = Math.min(4 * this.#pieceSize, LAST_INPUT);
-      this.#bytes().set(bytes.subarray(at, at + size), input);
+      const size = inPlace ? bytes.length - at : this.#copy(bytes, at);
+      const input = inPlace ? bytes.byteOffset + at : this.#input;
       const inEnd = input + size;
       let from = input;
       do {
-        status = kernel.run(from, inEnd, this.#at, this.#outputEnd, this.#output);
+        // The kernel itself counts how much of the stream there is to reach back to.
+        status = kernel.run(from, inEnd, this.#at, this.#area.end, this.#at - WINDOW);
         from = kernel.inPos();
         this.#at = kernel.outPos();
         if (status === OUTPUT_FULL) {
           this.#emit(emitted, emit);
-          this.#bytes().copyWithin(this.#output, this.#at - WINDOW, this.#at);
-          this.#at = this.#output + WINDOW;
-          emitted = this.#at;
+          emitted = this.#at = this.#area.next();
         }
       } while (status === OUTPUT_FULL);
       at += from - input;
@@ -188,6 +202,28 @@ export class InflateKernel {
     if (status < 0) throw new InflateError(CODES[-1 - status]!, at - start);
     this.#state = status === DONE ? "ended" : "open";
     return at - start;
+  }
+
+  /** Copies the next piece into the memory; returns its size. */
+  #copy(bytes: Uint8Array, at: number): number {
+    const size = Math.min(bytes.length - at, this.#pieceSize);
+    this.#pieceSize = Math.min(4 * this.#pieceSize, LAST_INPUT);
+    this.#bytes().set(bytes.subarray(at, at + size), this.#input);
+    return size;
+  }
+
+  /** One room, in front of which its own end moves when it is full. */
+  #ownArea(address: number): OutputArea {
+    const start = address + WINDOW;
+    const end = address + OUTPUT_SIZE;
+    return {
+      begin: () => start,
+      end,
+      next: () => {
+        this.#bytes().copyWithin(address, end - WINDOW, end);
+        return start;
+      },
+    };
   }
 
   #emit(from: number, emit: (bytes: Uint8Array) => void): void {

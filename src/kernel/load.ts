@@ -15,8 +15,15 @@ export const IO_BASE = 0x80000;
 
 export const PAGE = 65536;
 
+/** A generated module. */
+interface Source {
+  readonly base64: string;
+  /** Offset of the byte that says whether the imported memory is shared. */
+  readonly sharedFlag: number;
+}
+
 /** Each behind an import of its own, so that only those that are used are loaded. */
-const SOURCES: Record<KernelName, () => Promise<{ readonly base64: string }>> = {
+const SOURCES: Record<KernelName, () => Promise<Source>> = {
   inflate: () => import("./wasm/inflate.ts"),
   zstd: () => import("./wasm/zstd.ts"),
   sha256: () => import("./wasm/sha256.ts"),
@@ -26,25 +33,52 @@ const SOURCES: Record<KernelName, () => Promise<{ readonly base64: string }>> = 
   xxh64: () => import("./wasm/xxh64.ts"),
 };
 
-const compiled = new Map<KernelName, Promise<WebAssembly.Module>>();
+const compiled = new Map<string, Promise<WebAssembly.Module>>();
 
-/** A memory for kernels whose host needs `bytes` above `IO_BASE`. */
+/** Most pages that a memory can have, 4 GiB: the kernels' imports say so. */
+const MAX_PAGES = 65536;
+
+/** A memory for kernels whose host needs `bytes` above `IO_BASE`. It can grow. */
 export function kernelMemory(bytes: number): WebAssembly.Memory {
-  return new WebAssembly.Memory({ initial: Math.ceil((IO_BASE + bytes) / PAGE) });
+  return new WebAssembly.Memory({ initial: pagesOf(bytes), maximum: MAX_PAGES });
 }
 
 /**
- * The exports of a new instance of a kernel, on `memory`.
+ * A memory that threads share, for kernels whose host needs `bytes` above `IO_BASE`. It keeps its size.
+ * @throws {ReferenceError | TypeError | RangeError} where there is no shared memory
+ */
+export function sharedKernelMemory(bytes: number): WebAssembly.Memory {
+  return new WebAssembly.Memory({ initial: pagesOf(bytes), maximum: pagesOf(bytes), shared: true });
+}
+
+function pagesOf(bytes: number): number {
+  return Math.ceil((IO_BASE + bytes) / PAGE);
+}
+
+/**
+ * The exports of a new instance of a kernel, on `memory`, which may be a shared one.
  * @throws {WebAssembly.CompileError} where the engine lacks what the kernel needs: ask `kernelsRun` first
  */
 export async function loadKernel(name: KernelName, memory: WebAssembly.Memory): Promise<WebAssembly.Exports> {
-  let module = compiled.get(name);
+  const shared = !(memory.buffer instanceof ArrayBuffer);
+  const key = `${name} ${shared}`;
+  let module = compiled.get(key);
   if (!module) {
-    module = SOURCES[name]().then(({ base64 }) => WebAssembly.compile(decodeBase64(base64)));
-    compiled.set(name, module);
+    module = SOURCES[name]().then((source) => WebAssembly.compile(bytesOf(source, shared)));
+    compiled.set(key, module);
   }
   return (await WebAssembly.instantiate(await module, { env: { memory } })).exports;
 }
+
+/** A module is made for one kind of memory; the code is the same, so that only the import's flag is changed. */
+function bytesOf({ base64, sharedFlag }: Source, shared: boolean): Uint8Array<ArrayBuffer> {
+  const bytes = decodeBase64(base64);
+  bytes[sharedFlag] = shared ? SHARED : UNSHARED;
+  return bytes;
+}
+
+/** Flags of a memory's limits: it has a maximum, and is shared or not. */
+const SHARED = 3, UNSHARED = 1;
 
 /** A module with one function that makes a vector: `i8x16.splat (i32.const 0)`. */
 const SIMD_PROBE = Uint8Array.of(

@@ -174,7 +174,7 @@ export class LayerPass implements CodecEvents, TarHandler {
     const head = this.#head!;
     this.#head = null;
     this.#container = detectContainer(concat(head, DETECT_BYTES));
-    this.#pipeline = this.#parallel();
+    this.#pipeline = await this.#parallel();
     this.#queue = this.#pipeline?.queue ?? await LocalQueue.create(this.#options.hashes, LANES);
     this.#diff = this.#queue.lane(DIFF);
     this.#payload = new PayloadHasher(this.#queue, this.#queue.lane(PIECE), this.#queue.lane(WHOLE));
@@ -184,12 +184,12 @@ export class LayerPass implements CodecEvents, TarHandler {
     });
   }
 
-  #parallel(): Pipeline | null {
+  async #parallel(): Promise<Pipeline | null> {
     const { workers, size, limits: { zstdWindow } } = this.#options;
     const container = this.#container;
     if (!workers || (size ?? this.#size) < workers.plan.minimum) return null;
     if (container !== "gzip" && container !== "zstd") return null;
-    return workers.pipeline(this, LANES, { container, zstdWindow });
+    return await workers.pipeline(this, LANES, { container, zstdWindow });
   }
 
   async #ownDecoder(): Promise<BlobDecoder> {

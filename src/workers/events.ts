@@ -39,9 +39,20 @@ export class EventWriter {
     return this.#length;
   }
 
-  /** Whether any further event fits. */
+  /** Whether any further event fits, and one about bytes behind it. */
   get hasRoom(): boolean {
-    return this.#length + LONGEST_EVENT <= this.#numbers.length;
+    return this.#length + LONGEST_EVENT + 2 <= this.#numbers.length;
+  }
+
+  /** Events so far will not be changed any more. */
+  seal(): void {
+    this.#open = -1;
+  }
+
+  /** Forgets the events behind the first `length` numbers. */
+  truncate(length: number): void {
+    this.#length = length;
+    this.#open = -1;
   }
 
   /** Begins anew, in another list. */
@@ -110,14 +121,13 @@ export class EventWriter {
  */
 export function replay(
   numbers: Float64Array,
-  length: number,
   bytes: Uint8Array,
   base: number,
   events: CodecEvents,
 ): void {
   let at = 0;
   let from = 0;
-  while (at < length) {
+  while (at < numbers.length) {
     switch (numbers[at++]) {
       case DATA:
         events.data(bytes.subarray(from, from += numbers[at++]!));

@@ -15,12 +15,21 @@ export interface LinkUser {
 
 export class Link {
   readonly #port: WorkerPort;
+  readonly #onDeath: (error: WorkerFailed) => void;
   #user: LinkUser | null = null;
   #failure: WorkerFailed | null = null;
 
-  /** @param always gets every reply first, whoever the user is */
-  constructor(port: WorkerPort, always: (reply: Reply) => void = () => {}) {
+  /**
+   * @param always gets every reply first, whoever the user is
+   * @param onDeath is told of the worker's death, whoever the user is
+   */
+  constructor(
+    port: WorkerPort,
+    always: (reply: Reply) => void = () => {},
+    onDeath: (error: WorkerFailed) => void = () => {},
+  ) {
     this.#port = port;
+    this.#onDeath = onDeath;
     port.listen(
       (message) => {
         const reply = message as Reply;
@@ -48,6 +57,11 @@ export class Link {
     this.#port.hold(true);
   }
 
+  /** Is somebody's who does not listen yet. */
+  reserve(): void {
+    this.attach({ reply() {}, died() {} });
+  }
+
   /** Works for nobody: replies that are still on their way are dropped. */
   detach(): void {
     this.#user = null;
@@ -69,6 +83,7 @@ export class Link {
       advice: "Nothing was proved. Try again with --jobs 1; if that works, memory may be short.",
     });
     this.#port.terminate();
+    this.#onDeath(this.#failure);
     this.#user?.died(this.#failure);
   }
 }

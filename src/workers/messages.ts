@@ -14,8 +14,8 @@ import {
 
 /** To a worker. Tasks are numbered upwards; the messages of a task come in the order of this list. */
 export type Request =
-  /** Sent once: the memory that both sides have. */
-  | { readonly kind: "ring"; readonly buffer: SharedArrayBuffer }
+  /** Asks for the memory that both sides are to have; once. */
+  | { readonly kind: "ring" }
   /** A decoder is to begin at `blobOffset`, where a unit begins. */
   | {
     readonly kind: "start";
@@ -47,14 +47,17 @@ export type Request =
 
 /** From a worker. */
 export type Reply =
+  | { readonly kind: "ring"; readonly buffer: SharedArrayBuffer }
   /** The input slot is free. */
   | { readonly kind: "taken"; readonly slot: number }
-  /** The output slot holds the task's next bytes and numbers of events. */
+  /** The task's next bytes, from an address on, and the numbers of their events, from an index on. */
   | {
     readonly kind: "output";
     readonly task: number;
     readonly slot: number;
+    readonly address: number;
     readonly bytes: number;
+    readonly first: number;
     readonly numbers: number;
   }
   | { readonly kind: "marked"; readonly task: number; readonly atBoundary: boolean }

@@ -225,8 +225,8 @@ export class ParallelDecoder implements BlobDecoder, ThreadUser {
         case "output":
           try {
             const { ring } = task.thread;
-            const bytes = ring.output(reply.slot).subarray(0, reply.bytes);
-            replay(ring.events(reply.slot), reply.numbers, bytes, this.#base, this.#events);
+            const numbers = ring.events(reply.slot).subarray(reply.first, reply.first + reply.numbers);
+            replay(numbers, ring.output(reply.address, reply.bytes), this.#base, this.#events);
             this.#events.dataEnd?.();
           } finally {
             task.thread.ring.release(reply.slot);

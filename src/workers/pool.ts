@@ -7,7 +7,7 @@ import type { BlobDecoder, CodecEvents } from "../codec/events.ts";
 import type { DigestQueue } from "../digest/queue.ts";
 import { ParallelDecoder, type ParallelOptions } from "./parallel-decoder.ts";
 import type { Spawn, WorkerPort } from "./port.ts";
-import { HashThread, type RemoteQueue } from "./remote-queue.ts";
+import { HashThread } from "./remote-queue.ts";
 import { Thread } from "./thread.ts";
 
 /** How the work is shared. */
@@ -47,23 +47,27 @@ export class WorkerPool {
    * @param lanes of the queue of digests
    * @returns null where no worker is to be had: then the calling thread must do the work
    */
-  pipeline(
+  async pipeline(
     events: CodecEvents,
     lanes: number,
     options: Omit<ParallelOptions, "taskSize">,
-  ): Pipeline | null {
-    const all = [...this.#threads, ...this.#hasher ? [this.#hasher] : []];
-    // A thread that has died may have left memory that others wait for.
-    if (all.some(({ state }) => state === "dead")) this.close();
-    while (this.#threads.length < this.plan.decoders) {
-      const port = this.#start();
-      if (!port) break;
-      this.#threads.push(new Thread(port));
+  ): Promise<Pipeline | null> {
+    this.#startAll();
+    const threads = this.#threads.filter(({ state }) => state === "idle");
+    const hasher = this.#hasher?.state === "idle" ? this.#hasher : null;
+    if (threads.length === 0) return null;
+    // Theirs from now on, whoever asks while they start.
+    for (const worker of [...threads, ...hasher ? [hasher] : []]) worker.reserve();
+    try {
+      await Promise.all(threads.map(({ ready }) => ready));
+    } catch {
+      // They cannot even start: no shared memory, or no file to run. It will not be otherwise the next time.
+      this.#maySpawn = false;
+      this.close();
+      return null;
     }
-    const idle = this.#threads.filter(({ state }) => state === "idle");
-    if (idle.length === 0) return null;
-    const queue = this.#queue(lanes, idle);
-    const decoder = new ParallelDecoder(events, idle, { ...options, taskSize: this.plan.taskSize });
+    const queue = hasher?.queue(lanes, threads.map(({ ring }) => ring)) ?? null;
+    const decoder = new ParallelDecoder(events, threads, { ...options, taskSize: this.plan.taskSize });
     return {
       decoder,
       queue,
@@ -82,13 +86,18 @@ export class WorkerPool {
     this.#hasher = null;
   }
 
-  #queue(lanes: number, threads: readonly Thread[]): RemoteQueue | null {
-    if (!this.plan.hasher) return null;
-    if (!this.#hasher) {
+  #startAll(): void {
+    const all = [...this.#threads, ...this.#hasher ? [this.#hasher] : []];
+    // A thread that has died may have left memory that others wait for.
+    if (all.some(({ state }) => state === "dead")) this.close();
+    while (this.#threads.length < this.plan.decoders) {
       const port = this.#start();
-      if (port) this.#hasher = new HashThread(port);
+      if (!port) return;
+      this.#threads.push(new Thread(port));
     }
-    return this.#hasher?.state === "idle" ? this.#hasher.queue(lanes, threads.map(({ ring }) => ring)) : null;
+    if (!this.plan.hasher || this.#hasher) return;
+    const port = this.#start();
+    if (port) this.#hasher = new HashThread(port);
   }
 
   #start(): WorkerPort | null {

@@ -27,6 +27,10 @@ export class HashThread {
     return this.#link.state;
   }
 
+  reserve(): void {
+    this.#link.reserve();
+  }
+
   /** A new queue; its owner has the thread until it closes the queue. */
   queue(lanes: number, rings: readonly Ring[]): RemoteQueue {
     return new RemoteQueue(this.#link, lanes, rings);

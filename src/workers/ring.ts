@@ -1,17 +1,24 @@
 /**
  * Shared memory between a decoding thread and the one that reads what it decodes.
  *
- * Two rings of slots in one `SharedArrayBuffer`: compressed bytes go in, decoded bytes and events come out. Which slot
- * holds what is told by messages; the memory itself only says whether an output slot is free, because the decoding
- * thread, in the middle of a block, can wait for nothing else.
+ * Two rings of slots: compressed bytes go in, decoded bytes and events come out. Which slot holds what is told by
+ * messages; the memory itself only says whether an output slot is free, because the decoding thread, in the middle of a
+ * block, can wait for nothing else.
  *
- * A slot has one writer at a time. The decoder writes an output slot only while its word is 0, sets it to 1 and sends
- * the message; from then on the bytes do not change until the readers have brought the word back to 0.
+ * An output slot is free while its word is 0. The decoder takes it (the word is 1), fills it, and tells of the parts that
+ * are ready, each of which has a reader more (the word grows before the message is sent). Parts that were told of do not
+ * change until all readers and the decoder itself have let go of the slot.
+ *
+ * The output slots lie behind one another in the memory of the inflate kernel, which writes right into them, and finds
+ * its window in front of where it writes. Kernel tables and what the kernel copies of input lie in front of the rings.
  *
  * The buffer itself is posted once, never views of it: Deno 2.9 takes 150 ms to clone one MiB of a typed array.
  *
  * @module
  */
+
+import { INFLATE_MEMORY, WINDOW } from "../kernel/inflate.ts";
+import { IO_BASE, sharedKernelMemory } from "../kernel/load.ts";
 
 /** Compressed bytes on their way to the decoder. */
 export const INPUT_SLOTS = 3;
@@ -33,10 +40,17 @@ const REQUESTS = 2;
 const READERS = 3;
 
 const WORDS_SIZE = 256;
-const EVENTS_AT = WORDS_SIZE;
+const WORDS_AT = IO_BASE + INFLATE_MEMORY;
+const EVENTS_AT = WORDS_AT + WORDS_SIZE;
 const INPUT_AT = EVENTS_AT + OUTPUT_SLOTS * EVENT_NUMBERS * 8;
-const OUTPUT_AT = INPUT_AT + INPUT_SLOTS * INPUT_SIZE;
-const TOTAL = OUTPUT_AT + OUTPUT_SLOTS * OUTPUT_SIZE;
+/** The window of what is written to the first slot ends here. */
+const OUTPUT_AT = INPUT_AT + INPUT_SLOTS * INPUT_SIZE + WINDOW;
+const END = OUTPUT_AT + OUTPUT_SLOTS * OUTPUT_SIZE;
+
+/** A memory for one decoding thread, its kernel and its rings. @throws where there is no shared memory */
+export function ringMemory(): WebAssembly.Memory {
+  return sharedKernelMemory(END - IO_BASE);
+}
 
 /** Thrown out of a decoder whose task was cancelled while it waited. */
 export class TaskCancelled extends Error {}
@@ -44,21 +58,19 @@ export class TaskCancelled extends Error {}
 /** Either side's view of the memory. */
 export class Ring {
   readonly buffer: SharedArrayBuffer;
+  readonly #bytes: Uint8Array<SharedArrayBuffer>;
   readonly #words: Int32Array<SharedArrayBuffer>;
   readonly #inputs: readonly Uint8Array[];
-  readonly #outputs: readonly Uint8Array[];
   readonly #events: readonly Float64Array[];
 
-  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(TOTAL)) {
+  /** @param buffer of a `ringMemory` */
+  constructor(buffer: SharedArrayBuffer) {
     this.buffer = buffer;
-    this.#words = new Int32Array(buffer, 0, WORDS_SIZE / 4);
+    this.#bytes = new Uint8Array(buffer);
+    this.#words = new Int32Array(buffer, WORDS_AT, WORDS_SIZE / 4);
     const each = <T>(count: number, make: (index: number) => T) =>
       Array.from({ length: count }, (_, i) => make(i));
     this.#inputs = each(INPUT_SLOTS, (i) => new Uint8Array(buffer, INPUT_AT + i * INPUT_SIZE, INPUT_SIZE));
-    this.#outputs = each(
-      OUTPUT_SLOTS,
-      (i) => new Uint8Array(buffer, OUTPUT_AT + i * OUTPUT_SIZE, OUTPUT_SIZE),
-    );
     this.#events = each(
       OUTPUT_SLOTS,
       (i) => new Float64Array(buffer, EVENTS_AT + i * EVENT_NUMBERS * 8, EVENT_NUMBERS),
@@ -69,8 +81,19 @@ export class Ring {
     return this.#inputs[slot]!;
   }
 
-  output(slot: number): Uint8Array {
-    return this.#outputs[slot]!;
+  /** Bytes of output slots, from this address on. */
+  output(address: number, length: number): Uint8Array {
+    return this.#bytes.subarray(address, address + length);
+  }
+
+  /** Address of the first byte of an output slot. */
+  outputAt(slot: number): number {
+    return OUTPUT_AT + slot * OUTPUT_SIZE;
+  }
+
+  /** Puts the end of the last output slot in front of the first one. */
+  wrapWindow(): void {
+    this.#bytes.copyWithin(OUTPUT_AT - WINDOW, END - WINDOW, END);
   }
 
   /** The output slot that a view lies in. */
@@ -83,7 +106,7 @@ export class Ring {
   }
 
   /**
-   * Waits until the slot is free, and takes it. Blocks the thread.
+   * The decoder waits until the slot is free, and takes it. Blocks the thread.
    * @throws {TaskCancelled} when `task` is cancelled meanwhile
    */
   acquire(slot: number, task: number): void {
@@ -97,12 +120,12 @@ export class Ring {
     Atomics.store(this.#words, READERS + slot, 1);
   }
 
-  /** One more reader of an output slot, which must have one. */
+  /** One reader more of an output slot, which somebody must hold already. */
   retain(slot: number): void {
     Atomics.add(this.#words, READERS + slot, 1);
   }
 
-  /** One reader less; the last one gives the slot back to the decoder. */
+  /** One reader less, or the decoder lets go; the last of them makes the slot free. */
   release(slot: number): void {
     if (Atomics.sub(this.#words, READERS + slot, 1) === 1) Atomics.notify(this.#words, READERS + slot);
   }

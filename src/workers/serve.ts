@@ -8,11 +8,12 @@ import type { Container } from "../codec/detect.ts";
 import { type CodecTools, decoderFor, loadTools } from "../codec/open.ts";
 import type { HashBackend } from "../digest/hasher.ts";
 import { LayerproofError } from "../errors.ts";
+import type { OutputArea } from "../kernel/inflate.ts";
 import { messageOf } from "../source/source.ts";
 import { EventWriter } from "./events.ts";
 import { errorText, type Reply, type Request } from "./messages.ts";
 import { HashService } from "./remote-queue.ts";
-import { OUTPUT_SIZE, OUTPUT_SLOTS, Ring, TaskCancelled } from "./ring.ts";
+import { OUTPUT_SIZE, OUTPUT_SLOTS, Ring, ringMemory, TaskCancelled } from "./ring.ts";
 
 /**
  * Answers requests until the worker ends.
@@ -37,6 +38,7 @@ class Service {
   readonly #hashes: HashBackend;
   readonly #reply: (message: Reply) => void;
   readonly #tools = new Map<Container, CodecTools>();
+  #memory: WebAssembly.Memory | null = null;
   #ring: Ring | null = null;
   #output: Output | null = null;
   #decoder: StreamDecoder | null = null;
@@ -52,9 +54,7 @@ class Service {
     if ("task" in request) this.#ring!.begin();
     switch (request.kind) {
       case "ring":
-        this.#ring = new Ring(request.buffer);
-        this.#output = new Output(this.#ring, this.#reply);
-        return;
+        return this.#makeRing();
       case "start":
         return this.#start(request);
       case "input":
@@ -84,13 +84,23 @@ class Service {
     }
   }
 
+  #makeRing(): void {
+    this.#memory = ringMemory();
+    const buffer = this.#memory.buffer as unknown as SharedArrayBuffer;
+    this.#ring = new Ring(buffer);
+    this.#output = new Output(this.#ring, this.#reply);
+    this.#reply({ kind: "ring", buffer });
+  }
+
   async #start({ task, container, blobOffset, zstdWindow }: Request & { kind: "start" }): Promise<void> {
     let tools = this.#tools.get(container);
     if (!tools) {
-      tools = await loadTools(container, this.#hashes);
+      tools = await loadTools(container, this.#hashes, {
+        place: { memory: this.#memory!, area: this.#output! },
+      });
       this.#tools.set(container, tools);
     }
-    this.#output!.begin(task);
+    this.#output!.beginTask(task);
     this.#decoder = decoderFor(container, this.#output!, tools, { zstdWindow, blobOffset });
   }
 
@@ -111,16 +121,24 @@ class Service {
   }
 }
 
-/** Lays events and bytes down in output slots, one slot after the other. */
-class Output implements CodecEvents {
+/**
+ * Lays events and bytes down in output slots, one slot after the other. The inflate kernel writes its output where it is
+ * to lie; what comes from elsewhere is copied.
+ */
+class Output implements CodecEvents, OutputArea {
   readonly #ring: Ring;
   readonly #reply: (message: Reply) => void;
   readonly #events = new EventWriter(new Float64Array(0));
   #task = -1;
-  #slot = 0;
+  #slot = OUTPUT_SLOTS - 1;
+  /** Whether the slot is ours. */
   #held = false;
-  #filled = 0;
-  #bytes: Uint8Array = new Uint8Array(0);
+  /** Addresses: of the first byte that was not sent, of the next byte, and of the slot's end. */
+  #sent = 0;
+  #at = 0;
+  #end = 0;
+  /** Numbers of events that were sent. */
+  #sentNumbers = 0;
 
   constructor(ring: Ring, reply: (message: Reply) => void) {
     this.#ring = ring;
@@ -131,62 +149,99 @@ class Output implements CodecEvents {
     return this.#task;
   }
 
-  begin(task: number): void {
+  /** What a task before has left unsent was cancelled. */
+  beginTask(task: number): void {
     this.#task = task;
-    // A slot that a cancelled task has half filled is filled anew.
-    this.#restart();
+    this.#at = this.#sent;
+    this.#events.truncate(this.#sentNumbers);
   }
 
-  /** Sends the slot, if there is anything in it. */
+  /** Sends what has not been sent. */
   flush(): void {
-    if (this.#events.length === 0) return;
+    const numbers = this.#events.length - this.#sentNumbers;
+    if (numbers === 0) return;
+    const slot = this.#slot;
+    this.#ring.retain(slot);
     this.#reply({
       kind: "output",
       task: this.#task,
-      slot: this.#slot,
-      bytes: this.#filled,
-      numbers: this.#events.length,
+      slot,
+      address: this.#sent,
+      bytes: this.#at - this.#sent,
+      first: this.#sentNumbers,
+      numbers,
     });
-    this.#held = false;
-    this.#slot = (this.#slot + 1) % OUTPUT_SLOTS;
-    this.#restart();
+    this.#sent = this.#at;
+    this.#sentNumbers = this.#events.length;
+    this.#events.seal();
   }
 
-  #restart(): void {
-    this.#filled = 0;
-    this.#events.restart(this.#ring.events(this.#slot));
-  }
-
-  /** Makes room for one more event and, if possible, bytes. */
+  /** Makes room for an event, and for at least one byte. */
   #open(): void {
-    if (this.#held && (!this.#events.hasRoom || this.#filled === OUTPUT_SIZE)) this.flush();
-    if (this.#held) return;
-    this.#ring.acquire(this.#slot, this.#task);
-    this.#held = true;
-    this.#bytes = this.#ring.output(this.#slot);
+    if (!this.#held || this.#at === this.#end || !this.#events.hasRoom) this.#nextSlot();
   }
 
-  /** @param note tells the events of bytes in the slot */
-  #copy(bytes: Uint8Array, note: (count: number) => void): void {
-    for (let at = 0; at < bytes.length;) {
-      this.#open();
-      const count = Math.min(bytes.length - at, OUTPUT_SIZE - this.#filled);
-      this.#bytes.set(count === bytes.length ? bytes : bytes.subarray(at, at + count), this.#filled);
-      this.#filled += count;
-      note(count);
-      at += count;
+  #nextSlot(): void {
+    if (this.#held) {
+      this.flush();
+      this.#held = false;
+      this.#ring.release(this.#slot);
     }
+    const next = (this.#slot + 1) % OUTPUT_SLOTS;
+    this.#ring.acquire(next, this.#task);
+    if (next === 0) this.#ring.wrapWindow();
+    this.#slot = next;
+    this.#held = true;
+    this.#at = this.#sent = this.#ring.outputAt(next);
+    this.#end = this.#at + OUTPUT_SIZE;
+    this.#events.restart(this.#ring.events(next));
+    this.#sentNumbers = 0;
+  }
+
+  // For the inflate kernel
+
+  begin(): number {
+    this.#open();
+    return this.#at;
+  }
+
+  get end(): number {
+    return this.#end;
+  }
+
+  next(): number {
+    this.#nextSlot();
+    return this.#at;
+  }
+
+  // From the decoder
+
+  data(bytes: Uint8Array): void {
+    const inPlace = bytes.buffer === this.#ring.buffer && bytes.byteOffset === this.#at;
+    if (!inPlace) return this.#copy(bytes, this.#noteData);
+    this.#at += bytes.length;
+    this.#events.data(bytes.length);
+  }
+
+  skippableData(bytes: Uint8Array): void {
+    this.#copy(bytes, this.#noteSkippable);
   }
 
   readonly #noteData = (count: number): void => this.#events.data(count);
   readonly #noteSkippable = (count: number): void => this.#events.skippableData(count);
 
-  data(bytes: Uint8Array): void {
-    this.#copy(bytes, this.#noteData);
-  }
-
-  skippableData(bytes: Uint8Array): void {
-    this.#copy(bytes, this.#noteSkippable);
+  /** @param note tells the events of bytes in the slot */
+  #copy(bytes: Uint8Array, note: (count: number) => void): void {
+    for (let from = 0; from < bytes.length;) {
+      this.#open();
+      const count = Math.min(bytes.length - from, this.#end - this.#at);
+      this.#ring.output(this.#at, count).set(
+        count === bytes.length ? bytes : bytes.subarray(from, from + count),
+      );
+      this.#at += count;
+      note(count);
+      from += count;
+    }
   }
 
   unitStart(unit: UnitStart): void {

@@ -16,17 +16,37 @@ export interface ThreadUser {
 }
 
 export class Thread {
-  readonly ring = new Ring();
+  /** Resolves when the worker is up. @throws {WorkerFailed} */
+  readonly ready: Promise<void>;
   readonly #link: Link;
+  #ring: Ring | null = null;
   readonly #freeInputs = Array.from({ length: INPUT_SLOTS }, (_, slot) => slot);
 
   constructor(port: WorkerPort) {
-    this.#link = new Link(port, (reply) => this.#keepUp(reply));
-    this.#link.post({ kind: "ring", buffer: this.ring.buffer });
+    let up: () => void, down: (error: WorkerFailed) => void;
+    this.ready = new Promise((resolve, reject) => [up, down] = [resolve, reject]);
+    // Whoever waits for it will know.
+    this.ready.catch(() => {});
+    this.#link = new Link(port, (reply) => {
+      if (reply.kind === "ring") {
+        this.#ring = new Ring(reply.buffer);
+        up();
+      } else this.#keepUp(reply);
+    }, (error) => down(error));
+    this.#link.post({ kind: "ring" });
+  }
+
+  /** There when the thread is ready. */
+  get ring(): Ring {
+    return this.#ring!;
   }
 
   get state(): Link["state"] {
     return this.#link.state;
+  }
+
+  reserve(): void {
+    this.#link.reserve();
   }
 
   /** Works for `user` from now on. */
@@ -39,7 +59,7 @@ export class Thread {
 
   /** Works for nobody. All tasks below `nextTask` are cancelled. */
   detach(nextTask: number): void {
-    this.ring.cancel(nextTask, -1);
+    this.#ring?.cancel(nextTask, -1);
     this.#link.detach();
   }
 

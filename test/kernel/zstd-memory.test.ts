@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { expect, test } from "vitest";
-import { IO_BASE, loadKernel, PAGE } from "../../src/kernel/load.ts";
+import { IO_BASE, kernelMemory, loadKernel, PAGE } from "../../src/kernel/load.ts";
 import { type Bits, literalsSection, rleSequences } from "../codec/zstd/support.ts";
 import { concat } from "../support/bytes.ts";
 import { type Random, random, randomBytes } from "../support/random.ts";
@@ -66,7 +66,7 @@ function edgeBlock({ below, next }: Random): Block {
 
 /** A memory whose every byte is known, so that nothing can be written unnoticed. */
 async function createGuarded() {
-  const memory = new WebAssembly.Memory({ initial: Math.ceil((IO_BASE + 7 * PAGE) / PAGE) });
+  const memory = kernelMemory(7 * PAGE);
   const bytes = new Uint8Array(memory.buffer);
   bytes.set(randomBytes(bytes.length, 77));
   const tables = bytes.slice(SCRATCH, IO_BASE);
