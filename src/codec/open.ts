@@ -3,21 +3,21 @@
  *
  * @module
  */
-import type { Crc32, HashBackend } from "../digest/hasher.ts";
+import type { HashBackend } from "../digest/hasher.ts";
 import type { Xxh64 } from "../digest/xxh64.ts";
 import { FormatError, UnsupportedError } from "../errors.ts";
 import { kernelsRun } from "../kernel/load.ts";
 import type { Container } from "./detect.ts";
 import type { CodecEvents, StreamDecoder } from "./events.ts";
 import { GzipDecoder } from "./gzip.ts";
-import { type InflatePlace, type Inflater, loadInflater } from "./inflater.ts";
+import { type GzipTools, type InflatePlace, loadGzip } from "./inflater.ts";
 import { NoneDecoder } from "./none.ts";
 import { zstdStream } from "./zstd-stream.ts";
 import type { BlockEngine } from "./zstd/engine.ts";
 
 /** What the decoders of one container use, for one blob after the other: loading it is asynchronous, using it is not. */
 export type CodecTools =
-  | { readonly kind: "gzip"; readonly inflater: Inflater; readonly crcs: readonly [Crc32, Crc32] }
+  | ({ readonly kind: "gzip" } & GzipTools)
   | { readonly kind: "zstd"; readonly engine: BlockEngine; readonly xxh64: Xxh64 }
   | { readonly kind: "none" };
 
@@ -43,11 +43,7 @@ export async function loadTools(
 ): Promise<CodecTools> {
   switch (container) {
     case "gzip":
-      return {
-        kind: "gzip",
-        inflater: await loadInflater(kernels, place),
-        crcs: [await hashes.crc32(), await hashes.crc32()],
-      };
+      return { kind: "gzip", ...await loadGzip(hashes, kernels, place) };
     case "zstd":
       return { kind: "zstd", engine: await loadEngine(kernels), xxh64: await hashes.xxh64() };
     default:

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { HashPlace } from "../kernel/staging.ts";
 import type { Xxh64 } from "./xxh64.ts";
 
 /** A streaming hash that is used for one message after the other. */
@@ -30,7 +31,8 @@ export interface BatchHasher {
 export interface HashBackend {
   readonly name: string;
   sha256(): Promise<Hasher>;
-  crc32(): Promise<Crc32>;
+  /** @param place a memory where the data often is: a kernel then finds it there */
+  crc32(place?: HashPlace): Promise<Crc32>;
   /** For zstd's content checksums. */
   xxh64(): Promise<Xxh64>;
   batch(): Promise<BatchHasher>;

@@ -13,7 +13,7 @@ import type { HashBackend } from "./hasher.ts";
 export const kernelHashes: HashBackend = {
   name: "wasm",
   sha256: () => kernelSha256(),
-  crc32: () => kernelCrc32(),
+  crc32: (place) => kernelCrc32(place),
   xxh64: () => kernelXxh64(),
   batch: () => kernelBatch(),
 };

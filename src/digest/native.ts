@@ -9,10 +9,14 @@ import { crc32 } from "node:zlib";
 import { defaultHashes } from "./default.ts";
 import type { HashBackend, Hasher } from "./hasher.ts";
 
+const IS_DENO = "Deno" in globalThis;
+
 export const nativeHashes: HashBackend = {
   name: "node:crypto",
   sha256: () => Promise.resolve(sha256()),
-  crc32() {
+  /** Node's zlib (2.6 GB/s) is slower than the kernel is on data in its memory (3.9); Deno's is not (8). */
+  crc32(place) {
+    if (place && !IS_DENO) return defaultHashes().crc32(place);
     let value = 0;
     return Promise.resolve({
       update: (bytes) => {

@@ -84,11 +84,18 @@ export class LocalQueue implements DigestQueue {
   }
 }
 
+/** Gathers pieces that lie behind one another in memory. */
+export function joined(a: Uint8Array, b: Uint8Array): Uint8Array | null {
+  if (a.buffer !== b.buffer || a.byteOffset + a.length !== b.byteOffset) return null;
+  return new Uint8Array(a.buffer, a.byteOffset, a.length + b.length);
+}
+
 class LocalLane implements DigestLane {
   readonly #hasher: Hasher;
   readonly #wait: (message: Uint8Array | null, hex: string, then: OnDigest) => void;
-  /** The message as far as it has come, while it is one piece that nothing was hashed of. */
-  #whole: Uint8Array | null = null;
+  /** What has come and was not hashed yet: one piece. */
+  #piece: Uint8Array | null = null;
+  /** Whether something of the message was hashed. */
   #streaming = false;
 
   constructor(hasher: Hasher, wait: (message: Uint8Array | null, hex: string, then: OnDigest) => void) {
@@ -97,31 +104,28 @@ class LocalLane implements DigestLane {
   }
 
   update(bytes: Uint8Array): void {
-    if (!this.#streaming && !this.#whole) {
-      this.#whole = bytes;
-      return;
-    }
-    this.flush();
-    this.#hasher.update(bytes);
-    this.#streaming = true;
+    const longer = this.#piece && joined(this.#piece, bytes);
+    if (this.#piece && !longer) this.flush();
+    this.#piece = longer ?? bytes;
   }
 
   finish(then: OnDigest): void {
-    if (this.#whole) {
-      const message = this.#whole;
-      this.#whole = null;
+    if (this.#piece && !this.#streaming) {
+      const message = this.#piece;
+      this.#piece = null;
       this.#wait(message, "", then);
       return;
     }
+    this.flush();
     this.#streaming = false;
     this.#wait(null, this.#hasher.finish(), then);
   }
 
   /** Hashes what was only kept so far. */
   flush(): void {
-    if (!this.#whole) return;
-    this.#hasher.update(this.#whole);
-    this.#whole = null;
+    if (!this.#piece) return;
+    this.#hasher.update(this.#piece);
+    this.#piece = null;
     this.#streaming = true;
   }
 }

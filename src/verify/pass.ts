@@ -15,6 +15,7 @@ import { LayerproofError, LimitExceeded, WorkerFailed } from "../errors.ts";
 import type { TarEntry } from "../tar/entry.ts";
 import { type TarEnd, type TarHandler, TarReader } from "../tar/reader.ts";
 import { SparseExpander } from "../tar/sparse.ts";
+import type { ParallelDecoder } from "../workers/parallel-decoder.ts";
 import type { Pipeline, WorkerPool } from "../workers/pool.ts";
 import { EstargzTail, TOC_NAME, TrailingFrames } from "./capture.ts";
 import type { Findings } from "./findings.ts";
@@ -89,6 +90,8 @@ export class LayerPass implements CodecEvents, TarHandler {
   #queue!: DigestQueue;
   #diff!: DigestLane;
   #payload!: PayloadHasher;
+  /** The decoder, where its thread hashes the blob as well. */
+  #hashing: ParallelDecoder | null = null;
   #size = 0;
   #outSize = 0;
   #codecError: LayerproofError | null = null;
@@ -120,16 +123,26 @@ export class LayerPass implements CodecEvents, TarHandler {
 
   /** Takes the next bytes of the blob; to be awaited before the next call. */
   async push(bytes: Uint8Array): Promise<void> {
-    this.#blobHash.update(bytes);
     this.#size += bytes.length;
     if (this.#head) await this.#gather(bytes);
-    else if (bytes.length > 0) await this.#decode(() => this.#decoder!.push(bytes));
+    else if (bytes.length > 0) await this.#take(bytes);
+  }
+
+  async #take(bytes: Uint8Array): Promise<void> {
+    if (!this.#hashing) this.#blobHash.update(bytes);
+    const before = this.#hashing?.taken ?? 0;
+    await this.#decode(() => this.#decoder!.push(bytes));
+    // A blob that cannot be decoded is still hashed to its end.
+    if (this.#hashing && this.#codecError) {
+      await this.#hashing.push(bytes.subarray(this.#hashing.taken - before));
+    }
   }
 
   /** Ends the pass; the TOC's other direction and claims are the caller's. */
   async end(): Promise<PassResult> {
     if (this.#head) await this.#start();
     await this.#decode(() => this.#decoder!.end());
+    if (this.#hashing && this.#codecError) await this.#hashing.end();
     let tarEnd: TarEnd | null = null;
     if (!this.#codecError && !this.#tarError) this.#read(() => tarEnd = this.#tar.end());
     if (tarEnd) {
@@ -139,12 +152,13 @@ export class LayerPass implements CodecEvents, TarHandler {
     let diffID: string | null = null;
     this.#diff.finish((hex) => diffID = `sha256:${hex}`);
     await this.#queue.settle();
+    const digest = this.#hashing ? this.#hashing.digest! : this.#blobHash.finish();
     this.close();
     const whole = this.#codecError === null;
     return {
       container: this.#container,
       size: this.#size,
-      digest: `sha256:${this.#blobHash.finish()}`,
+      digest: `sha256:${digest}`,
       diffID: whole ? diffID : null,
       uncompressedSize: whole ? this.#outSize : null,
       codecError: this.#codecError,
@@ -175,13 +189,14 @@ export class LayerPass implements CodecEvents, TarHandler {
     this.#head = null;
     this.#container = detectContainer(concat(head, DETECT_BYTES));
     this.#pipeline = await this.#parallel();
+    this.#hashing = this.#pipeline?.decoder.hashes ? this.#pipeline.decoder : null;
     this.#queue = this.#pipeline?.queue ?? await LocalQueue.create(this.#options.hashes, LANES);
     this.#diff = this.#queue.lane(DIFF);
     this.#payload = new PayloadHasher(this.#queue, this.#queue.lane(PIECE), this.#queue.lane(WHOLE));
     await this.#decode(async () => {
       this.#decoder = this.#pipeline?.decoder ?? await this.#ownDecoder();
-      for (const bytes of head) await this.#decoder.push(bytes);
     });
+    for (const bytes of head) await this.#take(bytes);
   }
 
   async #parallel(): Promise<Pipeline | null> {
@@ -204,6 +219,7 @@ export class LayerPass implements CodecEvents, TarHandler {
     } catch (error) {
       if (!(error instanceof LayerproofError) || error instanceof WorkerFailed) throw error;
       this.#codecError = error;
+      this.#pipeline?.decoder.abandon();
     }
   }
 

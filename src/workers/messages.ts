@@ -23,6 +23,8 @@ export type Request =
     readonly container: Container;
     readonly blobOffset: number;
     readonly zstdWindow: number;
+    /** Whether the SHA-256 of all input is wanted, whatever becomes of the task. */
+    readonly digest: boolean;
   }
   /** The bytes in an input slot are next. */
   | { readonly kind: "input"; readonly task: number; readonly slot: number; readonly length: number }
@@ -61,7 +63,8 @@ export type Reply =
     readonly numbers: number;
   }
   | { readonly kind: "marked"; readonly task: number; readonly atBoundary: boolean }
-  | { readonly kind: "ended"; readonly task: number }
+  /** `digest` of all input, lower-case hex, where it was wanted; it comes behind `wrong`, and for cancelled tasks too. */
+  | { readonly kind: "ended"; readonly task: number; readonly digest: string | null }
   /** The decoder found the blob wrong. */
   | { readonly kind: "wrong"; readonly task: number; readonly error: ErrorText }
   /** In the order in which messages were finished. */

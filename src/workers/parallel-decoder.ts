@@ -67,11 +67,22 @@ export class ParallelDecoder implements BlobDecoder, ThreadUser {
   readonly #signal = new Signal();
 
   readonly dataLasts = true;
+  /**
+   * Whether the only thread hashes the blob as well, whatever becomes of its decoding. So two threads have the same work:
+   * of a 650 MB eStargz, inflating takes 1.2 s, the CRC 0.2 s, the blob's digest 0.2 s; diffID and chunks 0.9 s, all that
+   * is known of entries 0.7 s.
+   */
+  readonly hashes: boolean;
+  #digest: string | null = null;
+  #abandoned = false;
+  /** The task that was told that there are no more bytes. */
+  #ending = -1;
 
   /** @param threads that are idle; they are this decoder's until `close` */
   constructor(events: CodecEvents, threads: readonly Thread[], options: ParallelOptions) {
     this.#events = this.#counting(events);
     this.#threads = threads;
+    this.hashes = threads.length === 1;
     this.#options = options;
     for (const thread of threads) thread.attach(this);
     this.#begin(0);
@@ -96,17 +107,36 @@ export class ParallelDecoder implements BlobDecoder, ThreadUser {
 
   /** Tells that there are no more bytes; resolves when all events have been told. Throws as `push`. */
   async end(): Promise<void> {
-    let ending = -1;
     while (this.#tasks.length > 0) {
       await this.#resend();
       const last = this.#tasks.at(-1)!;
-      if (ending !== last.number) {
-        ending = last.number;
+      if (this.#ending !== last.number) {
+        this.#ending = last.number;
         last.thread.end(last.number);
       }
       this.#drain();
       if (this.#tasks.length > 0 && this.#again.length === 0) await this.#reply();
     }
+  }
+
+  /** From now on no events are told, and nothing is decoded; bytes are still hashed, if they are at all. */
+  abandon(): void {
+    this.#abandoned = true;
+    if (!this.hashes) {
+      for (const task of this.#tasks) this.#drop(task);
+      this.#tasks.length = 0;
+    }
+    for (const thread of this.#threads) thread.ring.cancel(nextTask, -1);
+  }
+
+  /** Bytes of the blob that were sent so far; all that were pushed, unless a call has thrown. */
+  get taken(): number {
+    return this.#inOffset;
+  }
+
+  /** SHA-256 of the blob in lower-case hex, when `end` has resolved and where `hashes` says so; else null. */
+  get digest(): string | null {
+    return this.#digest;
   }
 
   /** Gives the threads back, whatever they are doing. */
@@ -166,7 +196,7 @@ export class ParallelDecoder implements BlobDecoder, ThreadUser {
       marked: false,
     });
     const { container, zstdWindow } = this.#options;
-    thread.start({ task: number, container, zstdWindow, blobOffset });
+    thread.start({ task: number, container, zstdWindow, blobOffset, digest: this.hashes });
   }
 
   /** Where the current task is to end: at the next unit, if it is long enough by then; or at the end of `bytes`. */
@@ -223,6 +253,10 @@ export class ParallelDecoder implements BlobDecoder, ThreadUser {
       const reply = task.replies.shift()!;
       switch (reply.kind) {
         case "output":
+          if (this.#abandoned) {
+            task.thread.ring.release(reply.slot);
+            break;
+          }
           try {
             const { ring } = task.thread;
             const numbers = ring.events(reply.slot).subarray(reply.first, reply.first + reply.numbers);
@@ -237,10 +271,12 @@ export class ParallelDecoder implements BlobDecoder, ThreadUser {
           else this.#guessedWrong();
           break;
         case "ended":
+          this.#digest = reply.digest;
           this.#tasks.shift();
           break;
         case "wrong":
-          throw errorOf(reply.error);
+          if (!this.#abandoned) throw errorOf(reply.error);
+          break;
       }
     }
   }

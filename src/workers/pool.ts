@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { BlobDecoder, CodecEvents } from "../codec/events.ts";
+import type { CodecEvents } from "../codec/events.ts";
 import type { DigestQueue } from "../digest/queue.ts";
 import { ParallelDecoder, type ParallelOptions } from "./parallel-decoder.ts";
 import type { Spawn, WorkerPort } from "./port.ts";
@@ -24,7 +24,7 @@ export interface PoolPlan {
 
 /** Decoder and digests of one blob. Close it: it holds the workers until then. */
 export interface Pipeline {
-  readonly decoder: BlobDecoder;
+  readonly decoder: ParallelDecoder;
   /** null: the calling thread hashes */
   readonly queue: DigestQueue | null;
   close(): void;

@@ -17,16 +17,17 @@
  * @module
  */
 
-import { INFLATE_MEMORY, WINDOW } from "../kernel/inflate.ts";
+import { CODEC_MEMORY } from "../codec/inflater.ts";
+import { WINDOW } from "../kernel/inflate.ts";
 import { IO_BASE, sharedKernelMemory } from "../kernel/load.ts";
 
 /** Compressed bytes on their way to the decoder. */
 export const INPUT_SLOTS = 3;
 export const INPUT_SIZE = 512 * 1024;
 
-export const OUTPUT_SLOTS = 8;
+export const OUTPUT_SLOTS = 6;
 /** Bytes of decoded data in one slot. */
-export const OUTPUT_SIZE = 512 * 1024;
+export const OUTPUT_SIZE = 256 * 1024;
 /** 64-bit numbers of events in one slot. */
 export const EVENT_NUMBERS = 4096;
 
@@ -40,7 +41,7 @@ const REQUESTS = 2;
 const READERS = 3;
 
 const WORDS_SIZE = 256;
-const WORDS_AT = IO_BASE + INFLATE_MEMORY;
+const WORDS_AT = Math.ceil((IO_BASE + CODEC_MEMORY) / 64) * 64;
 const EVENTS_AT = WORDS_AT + WORDS_SIZE;
 const INPUT_AT = EVENTS_AT + OUTPUT_SLOTS * EVENT_NUMBERS * 8;
 /** The window of what is written to the first slot ends here. */

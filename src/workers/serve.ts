@@ -6,7 +6,7 @@
 import type { CodecEvents, SkippableStart, StreamDecoder, UnitEnd, UnitStart } from "../codec/events.ts";
 import type { Container } from "../codec/detect.ts";
 import { type CodecTools, decoderFor, loadTools } from "../codec/open.ts";
-import type { HashBackend } from "../digest/hasher.ts";
+import type { HashBackend, Hasher } from "../digest/hasher.ts";
 import { LayerproofError } from "../errors.ts";
 import type { OutputArea } from "../kernel/inflate.ts";
 import { messageOf } from "../source/source.ts";
@@ -42,6 +42,9 @@ class Service {
   #ring: Ring | null = null;
   #output: Output | null = null;
   #decoder: StreamDecoder | null = null;
+  /** Hashes the input of this task. */
+  #hasher: Hasher | null = null;
+  #digestTask = -1;
   readonly #hash: HashService;
 
   constructor(hashes: HashBackend, reply: (message: Reply) => void) {
@@ -58,6 +61,9 @@ class Service {
       case "start":
         return this.#start(request);
       case "input":
+        if (request.task === this.#digestTask) {
+          this.#hasher!.update(this.#ring!.input(request.slot).subarray(0, request.length));
+        }
         if (!this.#ring!.isCancelled(request.task)) {
           this.#step(
             request.task,
@@ -75,13 +81,20 @@ class Service {
       case "hash":
         return this.#hash.hash(request);
       case "end":
-        return this.#step(request.task, (decoder) => {
-          decoder.end();
-          this.#output!.flush();
-          this.#reply({ kind: "ended", task: request.task });
-          this.#decoder = null;
-        });
+        return this.#end(request.task);
     }
+  }
+
+  #end(task: number): void {
+    let whole = false;
+    this.#step(task, (decoder) => {
+      decoder.end();
+      this.#output!.flush();
+      whole = true;
+    });
+    this.#decoder = null;
+    const digest = task === this.#digestTask ? this.#hasher!.finish() : null;
+    if (whole || digest) this.#reply({ kind: "ended", task, digest });
   }
 
   #makeRing(): void {
@@ -92,7 +105,15 @@ class Service {
     this.#reply({ kind: "ring", buffer });
   }
 
-  async #start({ task, container, blobOffset, zstdWindow }: Request & { kind: "start" }): Promise<void> {
+  async #start(
+    { task, container, blobOffset, zstdWindow, digest }: Request & { kind: "start" },
+  ): Promise<void> {
+    if (digest) {
+      this.#hasher ??= await this.#hashes.sha256();
+      // A task before may have ended in the middle.
+      this.#hasher.finish();
+      this.#digestTask = task;
+    }
     let tools = this.#tools.get(container);
     if (!tools) {
       tools = await loadTools(container, this.#hashes, {

@@ -1,7 +1,7 @@
 /** Runs the gzip decoder over some bytes and keeps what it tells. */
 import type { UnitChecksum, UnitEnd, UnitStart } from "../../src/codec/events.ts";
 import { GzipDecoder } from "../../src/codec/gzip.ts";
-import { loadInflater } from "../../src/codec/inflater.ts";
+import { loadGzip } from "../../src/codec/inflater.ts";
 import { portableHashes } from "../../src/digest/hasher.ts";
 import { LayerproofError } from "../../src/errors.ts";
 import { concat, slices } from "../support/mod.ts";
@@ -17,9 +17,8 @@ export interface GzipRun {
   readonly error: string | null;
 }
 
-const inflater = await loadInflater();
-const crc = await portableHashes.crc32();
-const headerCrc = await portableHashes.crc32();
+const { inflater, crcs } = await loadGzip(portableHashes);
+const [crc, headerCrc] = crcs;
 
 export function gunzip(blob: Uint8Array, piece = 65536): GzipRun {
   // The hashers start anew with each `finish`: a run that failed leaves something in them.
@@ -43,7 +42,7 @@ export function gunzip(blob: Uint8Array, piece = 65536): GzipRun {
       zeroPadding: (offset) => void (padding = offset),
     },
     inflater,
-    [crc, headerCrc],
+    crcs,
   );
   let error: string | null = null;
   try {

@@ -44,6 +44,20 @@ for (const [name, plan] of PLANS) {
       }
     });
 
+    test("large layers that are cut or damaged, of which the rest is still hashed", async () => {
+      const files = Array.from({ length: 30 }, (_, i) => ({ name: `f${i}`, data: randomBytes(90_000, i) }));
+      const { below } = random(99);
+      for (const compress of [gzipMember, zstdFrame]) {
+        const blob = compress(tar(files));
+        for (let i = 0; i < 8; i++) {
+          await sameReport(blob.subarray(0, below(blob.length)), pool);
+          const damaged = blob.slice();
+          damaged.fill(0xff, below(blob.length), blob.length);
+          await sameReport(damaged, pool);
+        }
+      }
+    });
+
     test("limits end the work at the same place", async () => {
       const content = tar([{ name: "zeros", data: new Uint8Array(3_000_000) }, { name: "end", data: "x" }]);
       for (const blob of [gzipMember(content), zstdFrame(content)]) {
