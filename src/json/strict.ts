@@ -116,9 +116,18 @@ function stringEnd(text: string, at: number, options: StrictJsonOptions): number
 
 function countKeys(value: unknown): number {
   if (typeof value !== "object" || value === null) return 0;
-  if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + countKeys(item), 0);
-  const values = Object.values(value);
-  return values.reduce<number>((sum, item) => sum + countKeys(item), values.length);
+  let count = 0;
+  if (Array.isArray(value)) {
+    for (const item of value) if (typeof item === "object") count += countKeys(item);
+    return count;
+  }
+  // What JSON.parse made has no keys but its own.
+  for (const key in value) {
+    count++;
+    const item = (value as Record<string, unknown>)[key];
+    if (typeof item === "object") count += countKeys(item);
+  }
+  return count;
 }
 
 function malformed(problem: string, { what, code }: StrictJsonOptions): FormatError {

@@ -46,12 +46,16 @@ export function looksLikeTarHeader(block: Uint8Array): boolean {
 export function checksumMatches(block: Uint8Array): boolean {
   const stored = octal(block, 148, 8);
   if (stored === null) return false;
-  let unsigned = 0;
+  let unsigned = 8 * 0x20;
   let high = 0;
   for (let i = 0; i < BLOCK_SIZE; i++) {
-    const byte = i >= 148 && i < 156 ? 0x20 : block[i]!;
+    const byte = block[i]!;
     unsigned += byte;
-    if (byte > 127) high++;
+    high += byte >> 7;
+  }
+  for (let i = 148; i < 156; i++) {
+    unsigned -= block[i]!;
+    high -= block[i]! >> 7;
   }
   return stored === unsigned || stored === unsigned - 256 * high;
 }
@@ -95,10 +99,14 @@ export function parseHeader(block: Uint8Array, offset: number): RawHeader {
  * look at it. "ustar" and two blanks is GNU; else v7.
  */
 function formatOf(block: Uint8Array): TarFormat {
-  const magic = String.fromCharCode(...block.subarray(257, 265));
-  if (magic === "ustar  \0") return "gnu";
-  if (!magic.startsWith("ustar\0")) return "v7";
-  return String.fromCharCode(...block.subarray(508, 512)) === "tar\0" ? "star" : "ustar";
+  if (holds(block, 257, "ustar  \0")) return "gnu";
+  if (!holds(block, 257, "ustar\0")) return "v7";
+  return holds(block, 508, "tar\0") ? "star" : "ustar";
+}
+
+function holds(block: Uint8Array, at: number, ascii: string): boolean {
+  for (let i = 0; i < ascii.length; i++) if (block[at + i] !== ascii.charCodeAt(i)) return false;
+  return true;
 }
 
 function prefixOf(block: Uint8Array, format: TarFormat): string {

@@ -21,11 +21,12 @@ const KINDS: Readonly<Record<string, EntryKind>> = {
 };
 
 /** Fields that some reader knows. Go's encoding/json takes `Name` for `name`, so such look-alikes are refused. */
-const KNOWN = foldedKeys(
+const EXACT: ReadonlySet<string> = new Set(
   ("version entries tarSplitDigest name type size modtime accesstime changetime linkName mode uid gid userName " +
     "groupName devMajor devMinor NumLink xattrs digest offset endOffset chunkOffset chunkSize chunkDigest " +
     "chunkType innerOffset").split(" "),
 );
+const KNOWN = foldedKeys([...EXACT]);
 
 /**
  * @param json the exact bytes that were hashed
@@ -90,6 +91,7 @@ function entryAt(entries: readonly unknown[], index: number): Fields {
 
 function checkKeys(object: JsonObject, name: string): void {
   for (const key in object) {
+    if (EXACT.has(key)) continue;
     const known = lookAlike(key, KNOWN);
     if (known === undefined) continue;
     const what = `the key ${escapeName(key.slice(0, 100))} differs from ${known} only in case`;

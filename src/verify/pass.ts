@@ -68,6 +68,12 @@ export interface PassResult {
 const DIFF = 0, PIECE = 1, WHOLE = 2;
 const LANES = 3;
 
+/** Whether other threads are to have a share in the work on a blob of `size` bytes. */
+export function isShared(container: Container, size: number, workers: WorkerPool | undefined): boolean {
+  const decoded = container === "gzip" || container === "zstd";
+  return decoded && workers !== undefined && size >= workers.plan.minimum;
+}
+
 export class LayerPass implements CodecEvents, TarHandler {
   readonly check: TocCheck;
   readonly trailing: TrailingFrames;
@@ -202,9 +208,8 @@ export class LayerPass implements CodecEvents, TarHandler {
   async #parallel(): Promise<Pipeline | null> {
     const { workers, size, limits: { zstdWindow } } = this.#options;
     const container = this.#container;
-    if (!workers || (size ?? this.#size) < workers.plan.minimum) return null;
-    if (container !== "gzip" && container !== "zstd") return null;
-    return await workers.pipeline(this, LANES, { container, zstdWindow });
+    if (!isShared(container, size ?? this.#size, workers)) return null;
+    return await workers!.pipeline(this, LANES, { container, zstdWindow });
   }
 
   async #ownDecoder(): Promise<BlobDecoder> {

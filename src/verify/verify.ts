@@ -30,7 +30,7 @@ import {
 } from "./locate.ts";
 import { mediaTypeOf } from "./media-type.ts";
 import { type Limits, limitsWith, type VerifyOptions } from "./options.ts";
-import { LayerPass, type PassResult } from "./pass.ts";
+import { isShared, LayerPass, type PassResult } from "./pass.ts";
 import type { Claim, LayerFormat, LayerReport, ReportError, Result } from "./report.ts";
 import { examineToc, type TocFacts } from "./toc-facts.ts";
 
@@ -160,7 +160,10 @@ class Verification {
     const source = this.#source as LayerSource & { size: number };
     const head = await source.read!(0, Math.min(DETECT_BYTES, source.size));
     const context = this.#context();
-    switch (detectContainer(head)) {
+    const container = detectContainer(head);
+    // They come up while the TOC is read.
+    if (isShared(container, source.size, this.#options.workers)) this.#options.workers!.start();
+    switch (container) {
       case "gzip":
         return await locateEstargz(source, context);
       case "zstd":

@@ -42,6 +42,21 @@ export class WorkerPool {
     this.plan = plan;
   }
 
+  /** Starts all workers that do not run yet, so that they are up when `pipeline` asks for them. */
+  start(): void {
+    const all = [...this.#threads, ...this.#hasher ? [this.#hasher] : []];
+    // A thread that has died may have left memory that others wait for.
+    if (all.some(({ state }) => state === "dead")) this.close();
+    while (this.#threads.length < this.plan.decoders) {
+      const port = this.#spawnOne();
+      if (!port) return;
+      this.#threads.push(new Thread(port));
+    }
+    if (!this.plan.hasher || this.#hasher) return;
+    const port = this.#spawnOne();
+    if (port) this.#hasher = new HashThread(port);
+  }
+
   /**
    * Starts on a blob with the workers that are idle.
    * @param lanes of the queue of digests
@@ -52,7 +67,7 @@ export class WorkerPool {
     lanes: number,
     options: Omit<ParallelOptions, "taskSize">,
   ): Promise<Pipeline | null> {
-    this.#startAll();
+    this.start();
     const threads = this.#threads.filter(({ state }) => state === "idle");
     const hasher = this.#hasher?.state === "idle" ? this.#hasher : null;
     if (threads.length === 0) return null;
@@ -86,21 +101,7 @@ export class WorkerPool {
     this.#hasher = null;
   }
 
-  #startAll(): void {
-    const all = [...this.#threads, ...this.#hasher ? [this.#hasher] : []];
-    // A thread that has died may have left memory that others wait for.
-    if (all.some(({ state }) => state === "dead")) this.close();
-    while (this.#threads.length < this.plan.decoders) {
-      const port = this.#start();
-      if (!port) return;
-      this.#threads.push(new Thread(port));
-    }
-    if (!this.plan.hasher || this.#hasher) return;
-    const port = this.#start();
-    if (port) this.#hasher = new HashThread(port);
-  }
-
-  #start(): WorkerPort | null {
+  #spawnOne(): WorkerPort | null {
     if (!this.#maySpawn) return null;
     try {
       return this.#spawn();
