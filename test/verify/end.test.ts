@@ -16,8 +16,8 @@ const CASES: [promise: string, tail: Uint8Array, want: [code: string, severity: 
     ["one zero block", zeros(1), [["tar-lone-zero-block", "warning", 1024]]],
     ["one zero block and a half", new Uint8Array(700), [["tar-lone-zero-block", "warning", 1024]]],
     ["one zero block, then a member", concat(zeros(1), MEMBER), [
-      ["tar-lone-zero-block", "warning", 1024],
       ["data-after-end", "warning", 1536],
+      ["tar-lone-zero-block", "warning", 1024],
     ]],
     ["junk behind the end", concat(zeros(2), bytes("junk")), [["data-after-end", "warning", 2048]]],
     ["junk behind the padding", concat(zeros(18), bytes("junk")), [["data-after-end", "warning", 10240]]],

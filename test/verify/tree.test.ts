@@ -72,8 +72,8 @@ describe("each finding comes with its severity, entry and offset", () => {
     ]]],
     ["a directory twice", [file("d/"), file("d")], [["duplicate-path", "error", "d", 512]]],
     ["the root twice", [file("./"), file("/")], [
-      ["path-absolute", "warning", "/", 512],
       ["duplicate-path", "error", "/", 512],
+      ["path-absolute", "warning", "/", 512],
     ]],
     ["three of a path", [file("a"), symlink("a", "b"), file("a/")], [
       ["duplicate-path", "error", "a", 512],
@@ -274,8 +274,8 @@ describe("the fixtures named after a fault give its finding", () => {
     ],
     "hostile-mode-odd": [
       ["mode-extra-bits", "info", "d/x", 1536],
-      ["setuid", "info", "d/x", 1536],
       ["setgid", "info", "d/x", 1536],
+      ["setuid", "info", "d/x", 1536],
     ],
     "hostile-root-symlink": [["root-not-directory", "error", ".", 1536]],
     "hostile-through-symlink-inside": [["path-through-symlink", "warning", "in/through-symlink", 2048]],
@@ -284,10 +284,10 @@ describe("the fixtures named after a fault give its finding", () => {
     "hostile-wh-empty": [["whiteout-bad-name", "error", "d/.wh.", 1536]],
     "global": [["pax-global-header", "warning", "GlobalHead.0.0", 0]],
     "wh-types": [
+      ["whiteout-and-entry", "error", "d/gone", null],
+      ["overlay-whiteout", "warning", "d/zero-dev", 1536],
       ["whiteout-type", "warning", "d/.wh.dir/", 512],
       ["whiteout-type", "warning", "d/.wh.sym", 1024],
-      ["overlay-whiteout", "warning", "d/zero-dev", 1536],
-      ["whiteout-and-entry", "error", "d/gone", null],
     ],
     "small-junk": [["data-after-end", "warning", null, 10240]],
     "small-noeof": [["tar-no-end", "warning", null, 9216]],
