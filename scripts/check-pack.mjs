@@ -1,4 +1,5 @@
 /** Packs the npm package, installs it into empty folders beside Node 22 and Node 24, and uses it there. */
+import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -27,6 +28,18 @@ check(
   names.join("\n"),
 );
 console.log(`${filename}: ${names.length} files`);
+
+/** So large that other threads get a share of the work. */
+const large = join(temp, "large.tar.gz");
+writeFileSync(join(temp, "content"), randomBytes(12_000_000));
+const made = capture("sh", [
+  "-c",
+  "tar -cf - content | gzip -1n > large.tar.gz && gzip -dc large.tar.gz | sha256sum",
+], {
+  cwd: temp,
+});
+check(made.status === 0, "tar and gzip", made);
+const largeDiffID = `sha256:${made.stdout.slice(0, 64)}`;
 
 for (const major of [22, 24]) tryUnder(major);
 tryTypes();
@@ -78,7 +91,28 @@ function tryUnder(major) {
     console.log(inMemory.diffID + " " + onDisk.diffID);`;
   const imported = capture("node", ["--input-type=module", "--eval", program], options);
   check(imported.stdout === `${fixture.diffID} ${fixture.diffID}\n`, `import under ${version}`, imported);
-  console.log(`${version}: command and import work`);
+
+  const threads = `
+    import threads from "node:worker_threads";
+    import { syncBuiltinESMExports } from "node:module";
+    let started = 0;
+    const { Worker } = threads;
+    threads.Worker = class extends Worker {
+      constructor(...args) { super(...args); started++; }
+    };
+    syncBuiltinESMExports();
+    const { openFile, verifyLayer, workerPool } = await import("layerproof/node");
+    const file = await openFile(${JSON.stringify(large)});
+    const workers = workerPool({ jobs: 3 });
+    const { diffID, result } = await verifyLayer(file, { workers });
+    workers.close();
+    await file.close();
+    console.log(started + " " + result + " " + diffID);`;
+  const shared = capture("node", ["--input-type=module", "--eval", threads], options);
+  check(shared.stdout === `2 consistent ${largeDiffID}\n`, `threads under ${version}`, shared);
+  const jobs = capture("layerproof", ["verify", "--jobs", "3", "--diff-id", largeDiffID, large], options);
+  check(jobs.status === 0, `layerproof verify --jobs 3 under ${version}`, jobs);
+  console.log(`${version}: command, import and threads work`);
 }
 
 /** A program that uses the package compiles against its types, without @types/node for the portable part. */

@@ -29,7 +29,15 @@ export type {
 } from "./verify/report.ts";
 export { tarStream, type TarStreamOptions } from "./export/tar-stream.ts";
 export { blobSource, type LayerSource, memorySource, streamSource } from "./source/source.ts";
-export { type Crc32, type HashBackend, type Hasher, portableHashes } from "./digest/hasher.ts";
+export {
+  type BatchHasher,
+  type Crc32,
+  type HashBackend,
+  type Hasher,
+  portableHashes,
+} from "./digest/hasher.ts";
+export { kernelHashes } from "./digest/kernel.ts";
+export type { WorkerPool } from "./workers/pool.ts";
 export { isDigest, parseDigest } from "./digest/digest.ts";
 export type { EntryKind, SparseExtent, SparseInfo, TarEntry, TarFormat, Timestamp } from "./tar/entry.ts";
 export { encodeName, escapeName } from "./tar/names.ts";

@@ -66,5 +66,6 @@ With Deno, from source
     Nothing but the layer needs to be readable: no network, no environment, no writing.
     Add the files of --descriptor, --config and --toc; for oci:DIR, --allow-read=DIR.
     Standard input needs no permission at all: deno run verify.ts - < layer.tar.gz
+    To use all cores for large layers, let it read its own files too: --allow-read=layer.tar.gz,src
 `,
 } as const;
