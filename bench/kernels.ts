@@ -161,7 +161,7 @@ async function zstdTools(kernels: boolean) {
 }
 
 function unzstd(blob: Uint8Array, { engine, xxh64 }: Awaited<ReturnType<typeof zstdTools>>): void {
-  const decoder = zstdStream(NO_EVENTS, 2 ** 27, xxh64, engine);
+  const decoder = zstdStream(NO_EVENTS, { engine, xxh64 });
   for (let at = 0; at < blob.length; at += PIECE) decoder.push(blob.subarray(at, at + PIECE));
   decoder.end();
 }

@@ -69,7 +69,10 @@ export function decoderFor(
   { zstdWindow, blobOffset = 0 }: DecoderOptions,
 ): StreamDecoder {
   if (tools.kind === "gzip") return new GzipDecoder(events, tools.inflater, tools.crcs, blobOffset);
-  if (tools.kind === "zstd") return zstdStream(events, zstdWindow, tools.xxh64, tools.engine, blobOffset);
+  if (tools.kind === "zstd") {
+    const { engine, xxh64 } = tools;
+    return zstdStream(events, { windowLimit: zstdWindow, blobOffset, engine, xxh64 });
+  }
   switch (container) {
     case "tar":
     case "empty":

@@ -1,11 +1,17 @@
 /**
  * One zstd stream decoded by the portable engine and by the kernel: both must say the same.
  */
-import { ZstdDecoder, type ZstdDecoderOptions } from "../../src/codec/zstd/decoder.ts";
+import { ZstdDecoder } from "../../src/codec/zstd/decoder.ts";
 import type { BlockEngine } from "../../src/codec/zstd/engine.ts";
 import { LayerproofError } from "../../src/errors.ts";
 import { KernelZstdEngine } from "../../src/kernel/zstd.ts";
-import { type Bits, literalsSection, rleSequences } from "../codec/zstd/support.ts";
+import {
+  type Bits,
+  literalsSection,
+  rleSequences,
+  type SomeOptions,
+  withEngine,
+} from "../codec/zstd/support.ts";
 import { concat, hex } from "../support/bytes.ts";
 import { type Random, random, randomBytes, randomText } from "../support/random.ts";
 import { type FrameOptions, rawFrame, skippable, type ZstdBlock, zstdFrame } from "../support/zstd.ts";
@@ -29,7 +35,7 @@ export function verdictOf(
   stream: Uint8Array,
   cuts: readonly number[],
   engine: BlockEngine | null,
-  options: ZstdDecoderOptions = {},
+  options: SomeOptions = {},
 ): Verdict {
   const log: string[] = [];
   const pieces: Uint8Array[] = [];
@@ -44,7 +50,7 @@ export function verdictOf(
     skippableStart: tell("skippableStart"),
     skippableData: (bytes) => tell("skippableData")(bytes.length),
     skippableEnd: tell("skippableEnd"),
-  }, engine === null ? options : { ...options, engine });
+  }, { ...withEngine(options), ...(engine && { engine }) });
   let error: LayerproofError | null = null;
   try {
     let from = 0;
@@ -72,7 +78,7 @@ export function verdictOf(
 export function compare(
   stream: Uint8Array,
   cuts: readonly number[] = [],
-  options: ZstdDecoderOptions = {},
+  options: SomeOptions = {},
 ): Verdict {
   const expected = verdictOf(stream, cuts, null, options);
   const actual = verdictOf(stream, cuts, kernel, options);

@@ -7,7 +7,7 @@ import type { CodecEvents } from "../../src/codec/events.ts";
 import { ZstdDecoder } from "../../src/codec/zstd/decoder.ts";
 import { zstdStream } from "../../src/codec/zstd-stream.ts";
 import { KernelZstdEngine } from "../../src/kernel/zstd.ts";
-import { literalsSection, rleSequences } from "../codec/zstd/support.ts";
+import { literalsSection, rleSequences, xxh64 } from "../codec/zstd/support.ts";
 import { concat, sha256, slices } from "../support/bytes.ts";
 import { run, testWith } from "../support/programs.ts";
 import { random, randomBytes, randomText } from "../support/random.ts";
@@ -225,10 +225,10 @@ describe("the history of the kernel engine", () => {
         Array.from({ length: blocks }, () => ({ type: "rle", data: "x", size: KIB_128 }) as const),
         { windowLog },
       );
-    new ZstdDecoder(handlers, { engine }).push(bomb(24, 400));
+    new ZstdDecoder(handlers, { engine, xxh64 }).push(bomb(24, 400));
     const size = engine.memory.buffer.byteLength;
     expect(size).toBeLessThanOrEqual(2 ** 24 + 2 ** 23 + 2 ** 20 + 2 ** 16);
-    new ZstdDecoder(handlers, { engine }).push(concat(bomb(20, 100), bomb(24, 400)));
+    new ZstdDecoder(handlers, { engine, xxh64 }).push(concat(bomb(20, 100), bomb(24, 400)));
     expect(engine.memory.buffer.byteLength).toBe(size);
   });
 
@@ -282,7 +282,7 @@ test("zstdStream decodes with the engine that it is given", async () => {
     skippableEnd: ignore,
     zeroPadding: ignore,
   };
-  const decoder = zstdStream(events, 2 ** 27, null, engine);
+  const decoder = zstdStream(events, { engine, xxh64 });
   for (const piece of slices(zstdFrame(content), 1000)) decoder.push(piece);
   decoder.end();
   expect(units).toEqual(["ok"]);

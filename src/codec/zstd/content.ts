@@ -14,14 +14,13 @@ export class FrameContent {
   /** Bytes of content so far. */
   size = 0;
 
-  readonly #createHash: () => Xxh64;
-  #hash: Xxh64 | null = null;
+  readonly #hash: Xxh64;
   #declaredSize: number | null = null;
   #hasChecksum = false;
   #frameOffset = 0;
 
-  constructor(createHash: () => Xxh64) {
-    this.#createHash = createHash;
+  constructor(hash: Xxh64) {
+    this.#hash = hash;
   }
 
   /** Starts the frame at `frameOffset` in the blob. */
@@ -30,10 +29,7 @@ export class FrameContent {
     this.#declaredSize = header.contentSize;
     this.#hasChecksum = header.hasChecksum;
     this.#frameOffset = frameOffset;
-    if (header.hasChecksum) {
-      this.#hash ??= this.#createHash();
-      this.#hash.init();
-    }
+    if (header.hasChecksum) this.#hash.init();
   }
 
   /**
@@ -50,7 +46,7 @@ export class FrameContent {
   /** Takes the next bytes, which were admitted. */
   add(bytes: Uint8Array): void {
     this.size += bytes.length;
-    if (this.#hasChecksum) this.#hash!.update(bytes);
+    if (this.#hasChecksum) this.#hash.update(bytes);
   }
 
   /**
@@ -66,7 +62,7 @@ export class FrameContent {
 
   /** Compares with Content_Checksum: the low 32 bits of XXH64 of the content, seed 0 (RFC 8878, 3.1.1). */
   compareChecksum(expected: number): ZstdChecksum {
-    const actual = this.#hash!.digestLow32() >>> 0;
+    const actual = this.#hash.digestLow32() >>> 0;
     return expected === actual ? "ok" : { expected, actual };
   }
 

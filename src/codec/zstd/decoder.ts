@@ -5,7 +5,6 @@
  */
 
 import { FormatError, UsageError } from "../../errors.ts";
-import { createXxh64 } from "../../digest/xxh64.ts";
 import { FrameContent } from "./content.ts";
 import type { BlockEngine } from "./engine.ts";
 import type { ZstdDecoderOptions, ZstdEvents } from "./events.ts";
@@ -18,7 +17,6 @@ import {
   ZSTD_MAGIC,
 } from "./frame.ts";
 import { MAX_WINDOW_LIMIT } from "./limits.ts";
-import { PortableEngine } from "./portable.ts";
 
 export type {
   ZstdChecksum,
@@ -44,7 +42,6 @@ type State = "header" | "block-header" | "raw" | "rle" | "compressed" | "checksu
  * and errors do not depend on it, save that the payload of a skippable frame is handed on as it comes.
  *
  * Memory is bounded by about two windows, and by what is really decoded: nothing is allocated because a header says so.
- * The portable engine decodes the blocks unless the options name another one.
  *
  * @example
  * ```ts
@@ -58,7 +55,7 @@ type State = "header" | "block-header" | "raw" | "rle" | "compressed" | "checksu
  *   skippableStart() {},
  *   skippableData() {},
  *   skippableEnd() {},
- * });
+ * }, { engine: new PortableEngine(), xxh64: await kernelXxh64() });
  * decoder.push(compressed);
  * decoder.end();
  * ```
@@ -93,8 +90,8 @@ export class ZstdDecoder {
   #failure: unknown = undefined;
 
   /** @throws UsageError when an option is out of range */
-  constructor(events: ZstdEvents, options: ZstdDecoderOptions = {}) {
-    const { windowLimit = DEFAULT_WINDOW_LIMIT, blobOffset = 0, xxh64 = createXxh64, engine } = options;
+  constructor(events: ZstdEvents, options: ZstdDecoderOptions) {
+    const { windowLimit = DEFAULT_WINDOW_LIMIT, blobOffset = 0, xxh64, engine } = options;
     if (!Number.isInteger(windowLimit) || windowLimit < 0 || windowLimit > MAX_WINDOW_LIMIT) {
       throw new UsageError(
         "zstd-window-limit-option",
@@ -103,7 +100,7 @@ export class ZstdDecoder {
     }
     this.#events = events;
     this.#windowLimit = windowLimit;
-    this.#engine = engine ?? new PortableEngine();
+    this.#engine = engine;
     this.#content = new FrameContent(xxh64);
     this.#inOffset = blobOffset;
   }

@@ -63,8 +63,8 @@ export interface ZstdDecoderOptions {
   readonly windowLimit?: number;
   /** Offset of the first pushed byte in the blob, for events and errors; 0 unless set. */
   readonly blobOffset?: number;
-  /** Makes the hash for content checksums, in place of the portable one. */
-  readonly xxh64?: () => Xxh64;
-  /** Decodes the blocks, in place of the portable engine; no other decoder may be using it. */
-  readonly engine?: BlockEngine;
+  /** For content checksums; no other decoder may be using it. */
+  readonly xxh64: Xxh64;
+  /** Decodes the blocks; no other decoder may be using it. */
+  readonly engine: BlockEngine;
 }

@@ -2,7 +2,10 @@
 import { afterEach, beforeEach, describe, expect } from "vitest";
 import { LayerproofError } from "../../../src/errors.ts";
 import { ZstdDecoder, type ZstdDecoderOptions } from "../../../src/codec/zstd/decoder.ts";
+import type { Xxh64 } from "../../../src/digest/xxh64.ts";
 import type { BlockEngine } from "../../../src/codec/zstd/engine.ts";
+import { PortableEngine } from "../../../src/codec/zstd/portable.ts";
+import { kernelXxh64 } from "../../../src/kernel/xxh64.ts";
 import { KernelZstdEngine } from "../../../src/kernel/zstd.ts";
 import { concat, sha256, slices } from "../../support/bytes.ts";
 
@@ -32,16 +35,21 @@ export function describeEngines(declare: () => void): void {
   });
 }
 
+/** The options of a decoder that a test may leave out. */
+export type SomeOptions = Partial<ZstdDecoderOptions>;
+
+export const xxh64: Xxh64 = await kernelXxh64();
+
 /** The options, with the engine of the current test. */
-export function withEngine(options: ZstdDecoderOptions = {}): ZstdDecoderOptions {
-  return engine === null ? options : { engine, ...options };
+export function withEngine(options: SomeOptions = {}): ZstdDecoderOptions {
+  return { engine: engine ?? new PortableEngine(), xxh64, ...options };
 }
 
 /** Decodes `stream` in pieces of `pieceSize` bytes. What is thrown must be a `LayerproofError`, and stay the same. */
 export function decode(
   stream: Uint8Array,
   pieceSize = stream.length,
-  options: ZstdDecoderOptions = {},
+  options: SomeOptions = {},
 ): Decoded {
   const output: Uint8Array[] = [];
   const events: Event[] = [];
@@ -97,7 +105,7 @@ function join(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
 export function decodeSound(
   stream: Uint8Array,
   pieceSize?: number,
-  options?: ZstdDecoderOptions,
+  options?: SomeOptions,
 ): Uint8Array<ArrayBuffer> {
   const { output, events, error } = decode(stream, pieceSize, options);
   if (error !== null) throw error;
@@ -120,7 +128,7 @@ export function expectRefused(
   code: string,
   blobOffset: number,
   message?: RegExp,
-  options?: ZstdDecoderOptions,
+  options?: SomeOptions,
 ): LayerproofError {
   const whole = decode(stream, stream.length, options);
   expect(whole.error?.code, whole.error?.message).toBe(code);
