@@ -30,14 +30,17 @@ export async function run(command: string): Promise<Run> {
   };
 }
 
-/** The best of several runs: other work on the machine only ever adds. */
-export async function best(command: string, times: number): Promise<Run> {
-  let result = await run(command);
-  for (let i = 1; i < times; i++) {
-    const next = await run(command);
-    result = { seconds: Math.min(result.seconds, next.seconds), peak: Math.max(result.peak, next.peak) };
+/** The best of several runs of each command, in turn: other work on the machine only ever adds. */
+export async function best(commands: readonly string[], times: number): Promise<Run[]> {
+  const results: Run[] = commands.map(() => ({ seconds: Infinity, peak: 0 }));
+  for (let i = 0; i < times; i++) {
+    for (const [index, command] of commands.entries()) {
+      const { seconds, peak } = await run(command);
+      const before = results[index]!;
+      results[index] = { seconds: Math.min(before.seconds, seconds), peak: Math.max(before.peak, peak) };
+    }
   }
-  return result;
+  return results;
 }
 
 /** Reads the peak of every process in the group that `spawn` with `detached` made. */
