@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { LayerReport, Severity } from "../verify/report.ts";
+import type { LayerReport, ReportError, Severity } from "../verify/report.ts";
 
 export const EXIT = {
   /** Every layer is verified or consistent. */
@@ -16,7 +16,7 @@ export const EXIT = {
   unreadable: 3,
   /** The bytes could not be had. */
   source: 4,
-  /** A bug in this program. */
+  /** This program itself failed: a bug, or a thread that died. */
   internal: 70,
   /** Ctrl-C: 128 and the number of SIGINT, as shells have it. */
   interrupted: 130,
@@ -25,6 +25,13 @@ export const EXIT = {
 } as const;
 
 const RANK: Readonly<Record<Severity, number>> = { info: 0, warning: 1, error: 2 };
+
+const STATUS: Readonly<Record<ReportError["kind"], number>> = {
+  source: EXIT.source,
+  format: EXIT.unreadable,
+  refused: EXIT.unreadable,
+  internal: EXIT.internal,
+};
 
 /**
  * The status of one report.
@@ -35,7 +42,7 @@ export function exitStatus(report: LayerReport, failOn: Severity | null): number
     case "mismatch":
       return EXIT.mismatch;
     case "error":
-      return report.error?.kind === "source" ? EXIT.source : EXIT.unreadable;
+      return report.error ? STATUS[report.error.kind] : EXIT.unreadable;
     case "verified":
     case "consistent": {
       const failed = failOn !== null &&

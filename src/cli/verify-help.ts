@@ -11,7 +11,7 @@ export const EXIT_HELP = `Exit status
   2    wrong usage, unusable option files, unknown tag: no layer was read
   3    not readable as a layer (damaged, unsupported, ambiguous, over a limit)
   4    the source failed (missing, no permission, read error)
-  130  interrupted by Ctrl-C; 141 when nobody reads the output any more; 70 for a bug
+  130  interrupted by Ctrl-C; 141 when nobody reads the output any more; 70 when layerproof itself failed
   With several layers: the highest of their statuses.
 `;
 

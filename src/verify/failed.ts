@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type LayerproofError, SourceError, UnsupportedError } from "../errors.ts";
+import { type LayerproofError, SourceError, UnsupportedError, WorkerFailed } from "../errors.ts";
 import type { LayerReport, ReportError } from "./report.ts";
 
 /** What a report says of an error. */
@@ -12,6 +12,8 @@ export function describeError(error: LayerproofError, kind?: ReportError["kind"]
     ? "source"
     : error instanceof UnsupportedError
     ? "refused"
+    : error instanceof WorkerFailed
+    ? "internal"
     : "format";
   return {
     code: error.code,

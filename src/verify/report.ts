@@ -75,7 +75,7 @@ export interface ReportError {
   readonly message: string;
   readonly advice: string | null;
   /** `source`: the bytes could not be had; `format`: they are not a readable layer; `refused`: ambiguous or unsupported. */
-  readonly kind: "source" | "format" | "refused";
+  readonly kind: "source" | "format" | "refused" | "internal";
 }
 
 /** Result of `verifyLayer`. Sizes and offsets in bytes; digests as `sha256:` and 64 lower-case hex digits. */

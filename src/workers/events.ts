@@ -22,6 +22,8 @@ const CHECKSUM_WRONG = 2;
 
 /** Most numbers of one event: that of a unit with an extra field of 64 bytes. */
 export const LONGEST_EVENT = 80;
+/** Numbers that are kept free for events about bytes, which may have to come into a list that is otherwise full. */
+const RESERVE = 32;
 
 /** Writes events into a list of numbers. */
 export class EventWriter {
@@ -39,9 +41,9 @@ export class EventWriter {
     return this.#length;
   }
 
-  /** Whether any further event fits, and one about bytes behind it. */
+  /** Whether any further event fits, and several about bytes behind it. */
   get hasRoom(): boolean {
-    return this.#length + LONGEST_EVENT + 2 <= this.#numbers.length;
+    return this.#length + LONGEST_EVENT + RESERVE <= this.#numbers.length;
   }
 
   /** Events so far will not be changed any more. */
@@ -72,7 +74,7 @@ export class EventWriter {
 
   unitStart({ blobOffset, outOffset, extra }: UnitStart): void {
     this.#put(UNIT_START, blobOffset, outOffset, extra ? extra.length : -1);
-    for (const byte of extra ?? []) this.#numbers[this.#length++] = byte;
+    if (extra) this.#more(...extra);
   }
 
   unitEnd({ blobOffset, endOffset, outOffset, outEnd, checksum }: UnitEnd): void {
@@ -110,6 +112,9 @@ export class EventWriter {
   }
 
   #more(...numbers: number[]): void {
+    if (this.#length + numbers.length > this.#numbers.length) {
+      throw new RangeError("too many events in a slot");
+    }
     for (const number of numbers) this.#numbers[this.#length++] = number;
   }
 }

@@ -130,7 +130,7 @@ class Service {
     if (!this.#decoder || this.#output!.task !== task) return;
     try {
       step(this.#decoder);
-      if (!this.#ring!.isAsked) this.#output!.flush();
+      if (!this.#ring!.isAsked) this.#output!.flushEarly();
     } catch (error) {
       this.#decoder = null;
       if (error instanceof TaskCancelled) return;
@@ -195,6 +195,14 @@ class Output implements CodecEvents, OutputArea {
     this.#sent = this.#at;
     this.#sentNumbers = this.#events.length;
     this.#events.seal();
+  }
+
+  /**
+   * Sends what there is although the slot has room: nothing more may come for a while. Each time costs the list of events
+   * some room, so that this is not done for ever: a slot that a stream is in the middle of cannot be left.
+   */
+  flushEarly(): void {
+    if (this.#events.hasRoom) this.flush();
   }
 
   /** Makes room for an event, and for at least one byte. */

@@ -36,7 +36,7 @@ function fakeEngine(...answers: Partial<LayerReport>[]): {
   return { deps, asked, settings };
 }
 
-const failed = (kind: "source" | "format" | "refused"): Partial<LayerReport> => ({
+const failed = (kind: "source" | "format" | "refused" | "internal"): Partial<LayerReport> => ({
   result: "error",
   error: { code: "x", message: "m", advice: null, kind },
 });
@@ -52,6 +52,7 @@ describe("exit status", () => {
     ["not a layer", failed("format"), [], 3],
     ["refused", failed("refused"), [], 3],
     ["a source that failed", failed("source"), [], 4],
+    ["a thread that died", failed("internal"), [], 70],
     ["findings without --fail-on", finding("error"), [], 0],
     ["a warning with --fail-on warning", finding("warning"), ["--fail-on", "warning"], 1],
     ["an error with --fail-on warning", finding("error"), ["--fail-on", "warning"], 1],

@@ -117,13 +117,19 @@ describe("events in shared memory", () => {
   });
 
   test("the longest event is no longer than is kept free for it", () => {
-    const numbers = new Float64Array(LONGEST_EVENT + 2);
+    const numbers = new Float64Array(LONGEST_EVENT + 32);
     const writer = new EventWriter(numbers);
     expect(writer.hasRoom).toBe(true);
     writer.unitStart({ blobOffset: 0, outOffset: 0, extra: new Uint8Array(64) });
     writer.data(5);
     expect(writer.length).toBeLessThanOrEqual(numbers.length);
     expect(writer.hasRoom).toBe(false);
+  });
+
+  test("a list that is full refuses more", () => {
+    const writer = new EventWriter(new Float64Array(7));
+    writer.skippableStart({ blobOffset: 1, length: 2, variant: 3 });
+    expect(() => writer.skippableStart({ blobOffset: 1, length: 2, variant: 3 })).toThrow(RangeError);
   });
 
   test("what is truncated is not told", () => {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import type { LayerReport, ReportedEntry, VerifyOptions } from "../../src/mod.ts";
 import type { WorkerPool } from "../../src/workers/pool.ts";
-import { concat, gzipMember, random, randomBytes, sha256, tar, zstdFrame } from "../support/mod.ts";
+import { concat, gzipMember, random, randomBytes, sha256, slices, tar, zstdFrame } from "../support/mod.ts";
 import { LAYERS } from "../verify/layers.ts";
 import { expecting, verifyMemory, verifyPipe } from "../verify/verifying.ts";
 import { eagerPool, PLANS } from "./pools.ts";
@@ -108,6 +108,18 @@ describe("where a stream may be split", () => {
     const blob = concat(gzipMember(content), new Uint8Array(3000), gzipMember(noise(3000, 2)));
     const report = await sameReport(blob, pool);
     expect(report.error?.code).toBe("gzip-trailing-data");
+  });
+
+  test("a pipe that brings a few bytes at a time", async () => {
+    const content = tar([{ name: "noise", data: noise(90_000, 1) }, {
+      name: "zeros",
+      data: new Uint8Array(600_000),
+    }]);
+    for (const blob of [gzipMember(content), zstdFrame(content)]) {
+      const alone = await verifyPipe(blob, {}, slices(blob, 9));
+      const shared = await verifyPipe(blob, { workers: pool }, slices(blob, 9));
+      expect(shared).toEqual(alone);
+    }
   });
 
   test("more output than all rings hold", async () => {
