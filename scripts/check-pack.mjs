@@ -105,7 +105,7 @@ function tryUnder(major) {
     const file = await openFile(${JSON.stringify(large)});
     const workers = workerPool({ jobs: 3 });
     const { diffID, result } = await verifyLayer(file, { workers });
-    workers.close();
+    await workers.close();
     await file.close();
     console.log(started + " " + result + " " + diffID);`;
   const shared = capture("node", ["--input-type=module", "--eval", threads], options);

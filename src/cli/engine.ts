@@ -21,8 +21,8 @@ export interface EngineSettings {
 /** Verifies one layer after the other. */
 export interface Engine {
   verifyLayer(source: LayerSource, options: VerifyOptions): Promise<LayerReport>;
-  /** Ends its threads. */
-  close(): void;
+  /** Ends its threads; resolves when they have ended. */
+  close(): Promise<void>;
 }
 
 /** Bytes of a blob from which on measuring hashes and starting threads may pay. A pipe may bring more. */
@@ -45,8 +45,8 @@ export function realEngine({ jobs, hash }: EngineSettings): Engine {
       const workers = await (pool ??= start(hashes));
       return await verifyLayer(source, { ...options, hashes, workers });
     },
-    close() {
-      pool?.then((threads) => threads.close());
+    async close() {
+      await (await pool)?.close();
     },
   };
 }

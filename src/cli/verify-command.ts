@@ -104,7 +104,7 @@ async function verifyAll(layers: string[], raw: RawVerifyOptions, context: Comma
     reports.push(report);
   }
   if (!raw.json && reports.length > 1) await io.stdout.write(`\n${summaryLine(reports, style)}`);
-  if (engine) (await (engine as Promise<Engine>)).close();
+  if (engine) await (await (engine as Promise<Engine>)).close();
   return status;
 }
 

@@ -72,9 +72,11 @@ export class Link {
     this.#port.post(request);
   }
 
-  terminate(): void {
+  /** Ends the worker when it has done what it was asked; resolves when it has ended. */
+  async close(): Promise<void> {
+    const dead = this.#failure !== null;
     this.#failure ??= new WorkerFailed("worker-ended", "The worker was ended");
-    this.#port.terminate();
+    if (!dead) await this.#port.close();
   }
 
   #die(reason: string): void {

@@ -32,6 +32,8 @@ export type Request =
   | { readonly kind: "mark"; readonly task: number }
   /** There are no more bytes. */
   | { readonly kind: "end"; readonly task: number }
+  /** There is no more work at all: the worker ends. */
+  | { readonly kind: "close" }
   /** A queue of digests begins, of bytes in these rings. */
   | {
     readonly kind: "queue";

@@ -8,4 +8,7 @@ import { hashesChosen } from "../digest/choose.ts";
 import { serve } from "./serve.ts";
 
 const port = parentPort!;
-port.on("message", serve(hashesChosen(workerData), (reply) => port.postMessage(reply)));
+const reply = (message: unknown) => port.postMessage(message);
+// Deno's port has no `close`, but its worker has.
+const { close = () => port.close() } = globalThis as { close?: () => void };
+port.on("message", serve(hashesChosen(workerData), reply, close));

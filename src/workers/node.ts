@@ -27,6 +27,9 @@ export interface WorkerPoolOptions {
   readonly hashes?: Pick<ChosenHashes, "long" | "laneLimit">;
 }
 
+/** How long a worker may take to end. */
+const PATIENCE_MS = 5000;
+
 const NATIVE = { long: "native", laneLimit: 0 } as const;
 
 /** Workers for `verifyLayer`. They are started by the first layer that is worth it; close the pool when done. */
@@ -52,6 +55,14 @@ export function spawn(hashes: Pick<ChosenHashes, "long" | "laneLimit"> = NATIVE)
       worker.on("exit", (code) => onDeath(`exit status ${code}`));
     },
     hold: (alive) => alive ? worker.ref() : worker.unref(),
+    async close() {
+      const ended = new Promise((resolve) => worker.once("exit", resolve));
+      worker.ref();
+      worker.postMessage({ kind: "close" });
+      const patience = setTimeout(() => void worker.terminate(), PATIENCE_MS);
+      await ended;
+      clearTimeout(patience);
+    },
     terminate: () => void worker.terminate(),
   };
 }

@@ -46,7 +46,7 @@ export class WorkerPool {
   start(): void {
     const all = [...this.#threads, ...this.#hasher ? [this.#hasher] : []];
     // A thread that has died may have left memory that others wait for.
-    if (all.some(({ state }) => state === "dead")) this.close();
+    if (all.some(({ state }) => state === "dead")) void this.close();
     while (this.#threads.length < this.plan.decoders) {
       const port = this.#spawnOne();
       if (!port) return;
@@ -78,7 +78,7 @@ export class WorkerPool {
     } catch {
       // They cannot even start: no shared memory, or no file to run. It will not be otherwise the next time.
       this.#maySpawn = false;
-      this.close();
+      void this.close();
       return null;
     }
     const queue = hasher?.queue(lanes, threads.map(({ ring }) => ring)) ?? null;
@@ -93,12 +93,12 @@ export class WorkerPool {
     };
   }
 
-  /** Ends all workers. */
-  close(): void {
-    for (const thread of this.#threads) thread.terminate();
+  /** Ends all workers; resolves when they have ended. Layers that they still worked for are not proved. */
+  async close(): Promise<void> {
+    const all = [...this.#threads, ...this.#hasher ? [this.#hasher] : []];
     this.#threads = [];
-    this.#hasher?.terminate();
     this.#hasher = null;
+    await Promise.all(all.map((worker) => worker.close()));
   }
 
   #spawnOne(): WorkerPort | null {

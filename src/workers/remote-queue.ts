@@ -36,8 +36,9 @@ export class HashThread {
     return new RemoteQueue(this.#link, lanes, rings);
   }
 
-  terminate(): void {
-    this.#link.terminate();
+  /** Ends the worker; resolves when it has ended. */
+  close(): Promise<void> {
+    return this.#link.close();
   }
 }
 

@@ -18,16 +18,19 @@ import { OUTPUT_SIZE, OUTPUT_SLOTS, Ring, ringMemory, TaskCancelled } from "./ri
 /**
  * Answers requests until the worker ends.
  * @param hashes for the checksums of members and frames
+ * @param close ends the worker
  * @returns what to call with each request
  */
 export function serve(
   hashes: Promise<HashBackend>,
   reply: (message: Reply) => void,
+  close: () => void,
 ): (request: Request) => void {
   const service = hashes.then((backend) => new Service(backend, reply));
   // One after the other: loading the tools of a container is asynchronous.
   let last: Promise<void> = Promise.resolve();
   return (request) => {
+    if (request.kind === "close") return void last.then(close);
     last = last.then(async () => (await service).handle(request)).catch((error) =>
       reply({ kind: "broken", reason: messageOf(error) })
     );
@@ -53,7 +56,7 @@ class Service {
     this.#hash = new HashService(hashes, reply);
   }
 
-  handle(request: Request): void | Promise<void> {
+  handle(request: Exclude<Request, { kind: "close" }>): void | Promise<void> {
     if ("task" in request) this.#ring!.begin();
     switch (request.kind) {
       case "ring":

@@ -85,8 +85,10 @@ export class Thread {
     return length;
   }
 
-  terminate(): void {
-    this.#link.terminate();
+  /** Cancels all tasks and ends the worker; resolves when it has ended. */
+  close(): Promise<void> {
+    this.#ring?.cancel(Number.MAX_SAFE_INTEGER, -1);
+    return this.#link.close();
   }
 
   #ask(request: Request): void {

@@ -21,7 +21,7 @@ function fakeEngine(...answers: Partial<LayerReport>[]): {
   const asked: VerifyOptions[] = [];
   const settings: EngineSettings[] = [];
   const engine: Engine = {
-    close() {},
+    close: () => Promise.resolve(),
     verifyLayer(source, options) {
       asked.push(options);
       return Promise.resolve(report({ layer: source.name, ...answers[asked.length - 1] }));

@@ -2,6 +2,8 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { estargz, randomBytes, zstdChunked } from "../support/mod.ts";
 import { verifyMemory } from "../verify/verifying.ts";
+import { spawn } from "../../src/workers/node.ts";
+import type { Spawn } from "../../src/workers/port.ts";
 import { eagerPool, mortal } from "./pools.ts";
 
 const FILES = Array.from({ length: 50 }, (_, i) => ({ name: `file${i}`, data: randomBytes(20_000, i) }));
@@ -11,7 +13,7 @@ describe.each(LAYERS)("%s", (_, { blob, diffID }) => {
   test.each([0, 1, 2, 3, 5, 8, 13, 40])(
     "workers that end after %i messages give a typed error",
     async (messages) => {
-      const pool = eagerPool({}, mortal(messages, (port) => port.terminate()));
+      const pool = eagerPool({}, mortal(messages));
       const report = await verifyMemory(blob, { workers: pool });
       pool.close();
       if (report.result === "consistent") return expect(report.diffID).toBe(diffID);
@@ -32,10 +34,8 @@ describe.each(LAYERS)("%s", (_, { blob, diffID }) => {
   });
 
   test("a pool whose worker has died starts others for the next layer", async () => {
-    let deaths = 0;
-    const dying = mortal(3, (port) => {
-      if (deaths++ === 0) port.terminate();
-    });
+    let started = 0;
+    const dying: Spawn = () => started++ === 0 ? mortal(3)() : spawn();
     const pool = eagerPool({}, dying);
     expect(await verifyMemory(blob, { workers: pool })).toMatchObject({ error: { code: "worker-died" } });
     expect(await verifyMemory(blob, { workers: pool })).toMatchObject({ result: "consistent", diffID });

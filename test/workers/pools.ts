@@ -16,17 +16,33 @@ export function eagerPool(plan: Partial<PoolPlan> = {}, start: Spawn = spawn): W
   return new WorkerPool(start, { ...EAGER, decoders: 2, hasher: true, ...plan });
 }
 
-/** Starts workers, each of which meets its end when it has been sent so many messages. */
-export function mortal(messages: number, end: (port: WorkerPort) => void): Spawn {
+/**
+ * Starts workers that die when they have been sent so many messages: as far as this side can tell. They are not killed,
+ * which V8 does not always survive.
+ * @param end makes another end of it than to be gone
+ */
+export function mortal(messages: number, end?: (port: WorkerPort) => void): Spawn {
   return () => {
     const port = spawn();
     let left = messages;
+    let gone = false;
+    let onDeath: (reason: string) => void = () => {};
     return {
       ...port,
       post(message) {
-        if (left-- === 0) end(port);
-        port.post(message);
+        if (left-- !== 0) {
+          if (!gone) port.post(message);
+          return;
+        }
+        if (end) return end(port);
+        gone = true;
+        onDeath("exit status 1");
       },
+      listen(onMessage, death) {
+        onDeath = death;
+        port.listen((message) => gone || onMessage(message), death);
+      },
+      terminate: () => void port.close(),
     };
   };
 }
