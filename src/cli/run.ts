@@ -16,7 +16,21 @@ export async function runProcess(args: readonly string[]): Promise<never> {
     if (interrupt.signal.aborted) process.exit(EXIT.interrupted);
     interrupt.abort(new Error("interrupted"));
   });
+  onUncaught((error) => {
+    const text = error instanceof Error ? error.stack ?? error.message : String(error);
+    console.error(`layerproof: this is a bug, please report it:\n${text}`);
+    process.exit(EXIT.internal);
+  });
   const status = await runCli(args, processIo(interrupt.signal));
   // Explicitly: standard input may still be open, and would keep the process alive.
   process.exit(status);
+}
+
+/** What is thrown where nobody catches it; the runtime would end with 1, which stands for a mismatch. */
+function onUncaught(handle: (error: unknown) => void): void {
+  process.on("uncaughtException", handle);
+  // Deno tells its own listeners, as browsers do.
+  const { addEventListener } = globalThis as Partial<Pick<typeof globalThis, "addEventListener">>;
+  addEventListener?.("error", (event) => handle((event as ErrorEvent).error));
+  addEventListener?.("unhandledrejection", (event) => handle((event as PromiseRejectionEvent).reason));
 }

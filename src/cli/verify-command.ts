@@ -85,9 +85,24 @@ async function verifyAll(layers: string[], raw: RawVerifyOptions, context: Comma
   const { expect, toc } = await gatherGiven(raw, limits.toc ?? DEFAULT_LIMITS.toc);
   const tasks = await layerTasks(layers, expect, raw.platform);
   const common: VerifyOptions = { limits, signal: io.signal, ...(toc ? { toc } : {}) };
-  const style = styleFor(raw.color, io);
   let engine: Promise<Engine> | null = null;
-  const verifier: Verifier = { common, raw, context, engine: () => engine ??= context.deps.engine(settings) };
+  const verifier: Verifier = {
+    common,
+    raw,
+    style: styleFor(raw.color, io),
+    context,
+    engine: () => engine ??= context.deps.engine(settings),
+  };
+  try {
+    return await reportAll(tasks, verifier);
+  } finally {
+    // Also after Ctrl-C: threads are better asked to end than killed.
+    if (engine) await (await (engine as Promise<Engine>)).close();
+  }
+}
+
+async function reportAll(tasks: readonly LayerTask[], verifier: Verifier): Promise<number> {
+  const { raw, style, context: { io } } = verifier;
   const reports: LayerReport[] = [];
   let status = 0;
   for (const task of tasks) {
@@ -104,7 +119,6 @@ async function verifyAll(layers: string[], raw: RawVerifyOptions, context: Comma
     reports.push(report);
   }
   if (!raw.json && reports.length > 1) await io.stdout.write(`\n${summaryLine(reports, style)}`);
-  if (engine) await (await (engine as Promise<Engine>)).close();
   return status;
 }
 
@@ -112,6 +126,7 @@ async function verifyAll(layers: string[], raw: RawVerifyOptions, context: Comma
 interface Verifier {
   readonly common: VerifyOptions;
   readonly raw: RawVerifyOptions;
+  readonly style: Style;
   readonly context: CommandContext;
   /** Loaded by the first layer that can be opened. */
   engine(): Promise<Engine>;

@@ -4,7 +4,8 @@ import { chmodSync, createReadStream, createWriteStream, readFileSync, writeFile
 import { join } from "node:path";
 import process from "node:process";
 import { describe, expect, test } from "vitest";
-import { shell, start, startShell, tempDir } from "./support.ts";
+import { gzipMember, randomBytes } from "../support/mod.ts";
+import { scriptArgs, shell, start, startShell, tempDir } from "./support.ts";
 
 const LAYER = "test/fixtures/layers/tree.zstdchunked";
 const LAYER_DIGEST = "sha256:36dbea3c9c9a096cc560bbbe56f7c1c61e38575cd87bc22ea6646782be465533";
@@ -61,6 +62,27 @@ describe("as a process", () => {
     expect(stdout).toBe("");
     expect(stderr).toContain("interrupted");
     expect(status).toBe(130);
+  });
+
+  test("Ctrl-C while threads share the work ends it with 130", async () => {
+    const { child, outcome } = start(["--jobs", "3", "-"]);
+    // A part of a layer, so long that threads have begun on it; it goes on for ever.
+    const blob = gzipMember(randomBytes(14_000_000, 1)).subarray(0, 13_000_000);
+    await new Promise((resolve) => child.stdin!.write(blob, resolve));
+    process.kill(child.pid!, "SIGINT");
+    const { status, stdout, stderr } = await outcome;
+    expect({ status, stdout }).toEqual({ status: 130, stdout: "" });
+    expect(stderr).toContain("interrupted");
+  });
+
+  test("what nobody catches is a bug of the program, not a mismatch", () => {
+    // The script's own end of the FIFO keeps it open: the program waits for a layer that never comes.
+    const fifo = join(tempDir(), "fifo");
+    const child = scriptArgs("test/cli/crash-child.ts").join(" ");
+    const { status, stderr } = shell(`mkfifo ${fifo}; exec 3<>${fifo}; "$RUNTIME" ${child} < ${fifo}`);
+    expect(stderr).toContain("this is a bug");
+    expect(stderr).toContain("in a listener");
+    expect(status).toBe(70);
   });
 
   test("a reader that goes away ends it quietly", () => {
