@@ -42,7 +42,7 @@ export function workerPool(
   return new WorkerPool(() => spawn({ long, laneLimit }), plan);
 }
 
-/** Starts a worker. @throws where Deno may not read its file */
+/** Starts a worker. @throws where Deno may not read its files */
 export function spawn(hashes: Pick<ChosenHashes, "long" | "laneLimit"> = NATIVE): WorkerPort {
   requirePermission();
   const worker = new Worker(FILE, { workerData: hashes });
@@ -73,10 +73,13 @@ interface DenoPermissions {
   };
 }
 
-/** Deno reads the worker's file as if the program did, and would ask the person at the terminal for permission. */
+/** Everything that a worker loads lies below. */
+const FOLDER = new URL("../", FILE);
+
+/** Deno reads a worker's files as if the program did, and would ask the person at the terminal for permission. */
 function requirePermission(): void {
   const { Deno } = globalThis as { Deno?: DenoPermissions };
-  if (!Deno || FILE.protocol !== "file:") return;
-  if (Deno.permissions.querySync({ name: "read", path: FILE }).state === "granted") return;
-  throw new Error(`no permission to read ${FILE}`);
+  if (!Deno || FOLDER.protocol !== "file:") return;
+  if (Deno.permissions.querySync({ name: "read", path: FOLDER }).state === "granted") return;
+  throw new Error(`no permission to read ${FOLDER}`);
 }
