@@ -68,10 +68,17 @@ export interface PassResult {
 const DIFF = 0, PIECE = 1, WHOLE = 2;
 const LANES = 3;
 
-/** Whether other threads are to have a share in the work on a blob of `size` bytes. */
-export function isShared(container: Container, size: number, workers: WorkerPool | undefined): boolean {
+/**
+ * Whether other threads are to have a share in the work on a blob of `size` bytes. Not with a limit for the ratio: they
+ * run ahead, so that it would depend on them how much has been read when much comes out.
+ */
+export function isShared(
+  container: Container,
+  size: number,
+  { workers, limits }: { readonly workers?: WorkerPool | undefined; readonly limits: Limits },
+): boolean {
   const decoded = container === "gzip" || container === "zstd";
-  return decoded && workers !== undefined && size >= workers.plan.minimum;
+  return decoded && workers !== undefined && limits.ratio === null && size >= workers.plan.minimum;
 }
 
 export class LayerPass implements CodecEvents, TarHandler {
@@ -155,17 +162,18 @@ export class LayerPass implements CodecEvents, TarHandler {
       this.#tree.end({ estargz: this.estargz.footer !== null });
       this.#reportEnd(tarEnd);
     }
-    let diffID: string | null = null;
-    this.#diff.finish((hex) => diffID = `sha256:${hex}`);
+    let diff = "";
+    this.#diff.finish((hex) => diff = hex);
     await this.#queue.settle();
     const digest = this.#hashing ? this.#hashing.digest! : this.#blobHash.finish();
+    if (this.#container === "tar") diff = digest;
     this.close();
     const whole = this.#codecError === null;
     return {
       container: this.#container,
       size: this.#size,
       digest: `sha256:${digest}`,
-      diffID: whole ? diffID : null,
+      diffID: whole ? `sha256:${diff}` : null,
       uncompressedSize: whole ? this.#outSize : null,
       codecError: this.#codecError,
       tarError: this.#tarError,
@@ -186,7 +194,9 @@ export class LayerPass implements CodecEvents, TarHandler {
   async #gather(bytes: Uint8Array): Promise<void> {
     this.#head!.push(bytes.slice());
     const { size, workers } = this.#options;
-    const needed = size === null && workers ? Math.max(workers.plan.minimum, DETECT_BYTES) : DETECT_BYTES;
+    // From a pipe nobody knows whether there will be enough for other threads.
+    const mayShare = size === null && isShared("gzip", Number.POSITIVE_INFINITY, this.#options);
+    const needed = mayShare ? Math.max(workers!.plan.minimum, DETECT_BYTES) : DETECT_BYTES;
     if (this.#size >= needed) await this.#start();
   }
 
@@ -208,7 +218,7 @@ export class LayerPass implements CodecEvents, TarHandler {
   async #parallel(): Promise<Pipeline | null> {
     const { workers, size, limits: { zstdWindow } } = this.#options;
     const container = this.#container;
-    if (!isShared(container, size ?? this.#size, workers)) return null;
+    if (!isShared(container, size ?? this.#size, this.#options)) return null;
     return await workers!.pipeline(this, LANES, { container, zstdWindow });
   }
 
@@ -248,9 +258,22 @@ export class LayerPass implements CodecEvents, TarHandler {
   }
 
   data(bytes: Uint8Array): void {
-    this.#diff.update(bytes);
+    const { total } = this.#options.limits;
+    // What a limit cuts off must not depend on how the decoder cuts its output.
+    const room = total === null ? bytes.length : Math.min(bytes.length, total - this.#outSize);
+    if (room > 0) this.#takeOutput(room < bytes.length ? bytes.subarray(0, room) : bytes);
+    if (room < bytes.length) {
+      throw new LimitExceeded("total-limit", `The layer has more than ${total} bytes uncompressed`, {
+        advice: "Raise --limit-total if you trust the layer.",
+      });
+    }
+    this.#checkRatio();
+  }
+
+  #takeOutput(bytes: Uint8Array): void {
+    // The diffID of an uncompressed tar is its blob's digest.
+    if (this.#container !== "tar") this.#diff.update(bytes);
     this.#outSize += bytes.length;
-    this.#checkOutput();
     this.#read(() => this.#tar.push(bytes));
     if (this.#container === "gzip") this.estargz.data(bytes);
     if (!this.#decoder!.dataLasts) this.#queue.flush();
@@ -305,18 +328,12 @@ export class LayerPass implements CodecEvents, TarHandler {
     );
   }
 
-  #checkOutput(): void {
-    const { total, ratio } = this.#options.limits;
-    if (total !== null && this.#outSize > total) {
-      throw new LimitExceeded("total-limit", `The layer has more than ${total} bytes uncompressed`, {
-        advice: "Raise --limit-total if you trust the layer.",
-      });
-    }
-    if (ratio !== null && this.#outSize > RATIO_FROM && this.#outSize > ratio * this.#size) {
-      throw new LimitExceeded("ratio-limit", `The layer decompresses to more than ${ratio} times its size`, {
-        advice: "Raise --limit-ratio if you trust the layer.",
-      });
-    }
+  #checkRatio(): void {
+    const { ratio } = this.#options.limits;
+    if (ratio === null || this.#outSize <= RATIO_FROM || this.#outSize <= ratio * this.#size) return;
+    throw new LimitExceeded("ratio-limit", `The layer decompresses to more than ${ratio} times its size`, {
+      advice: "Raise --limit-ratio if you trust the layer.",
+    });
   }
 
   // Tar events

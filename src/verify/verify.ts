@@ -162,7 +162,8 @@ class Verification {
     const context = this.#context();
     const container = detectContainer(head);
     // They come up while the TOC is read.
-    if (isShared(container, source.size, this.#options.workers)) this.#options.workers!.start();
+    const { workers } = this.#options;
+    if (isShared(container, source.size, { workers, limits: this.#limits })) workers!.start();
     switch (container) {
       case "gzip":
         return await locateEstargz(source, context);
