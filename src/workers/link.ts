@@ -4,6 +4,7 @@
  * @module
  */
 import { WorkerFailed } from "../errors.ts";
+import { messageOf } from "../source/source.ts";
 import type { Reply, Request } from "./messages.ts";
 import type { WorkerPort } from "./port.ts";
 
@@ -32,10 +33,15 @@ export class Link {
     this.#onDeath = onDeath;
     port.listen(
       (message) => {
-        const reply = message as Reply;
-        if (reply.kind === "broken") return this.#die(reply.reason);
-        always(reply);
-        this.#user?.reply(reply);
+        try {
+          const reply = message as Reply;
+          if (reply.kind === "broken") return this.#die(reply.reason);
+          always(reply);
+          this.#user?.reply(reply);
+        } catch (error) {
+          // Nobody could catch it out here, where the platform calls.
+          this.#die(messageOf(error));
+        }
       },
       (reason) => this.#die(reason),
     );
@@ -46,20 +52,12 @@ export class Link {
     return this.#failure ? "dead" : this.#user ? "busy" : "idle";
   }
 
-  /** Whether nobody gets the replies. */
-  get isIdle(): boolean {
-    return this.#user === null;
-  }
-
-  /** Works for `user` from now on, and keeps the process alive. */
+  /** Works for `user` from now on, and keeps the process alive. A user who comes too late is told of the death, too. */
   attach(user: LinkUser): void {
     this.#user = user;
     this.#port.hold(true);
-  }
-
-  /** Is somebody's who does not listen yet. */
-  reserve(): void {
-    this.attach({ reply() {}, died() {} });
+    const failure = this.#failure;
+    if (failure) queueMicrotask(() => user.died(failure));
   }
 
   /** Works for nobody: replies that are still on their way are dropped. */
@@ -72,20 +70,26 @@ export class Link {
     this.#port.post(request);
   }
 
-  /** Ends the worker when it has done what it was asked; resolves when it has ended. */
+  /** Ends the worker when it has done what it was asked, and tells its user; resolves when it has ended. */
   async close(): Promise<void> {
-    const dead = this.#failure !== null;
-    this.#failure ??= new WorkerFailed("worker-ended", "The worker was ended");
-    if (!dead) await this.#port.close();
+    if (this.#failure) return;
+    this.#fail(new WorkerFailed("worker-ended", "The worker threads were ended while they were needed"));
+    await this.#port.close();
   }
 
   #die(reason: string): void {
     if (this.#failure) return;
-    this.#failure = new WorkerFailed("worker-died", `A worker thread died: ${reason}`, {
-      advice: "Nothing was proved. Try again with --jobs 1; if that works, memory may be short.",
-    });
     this.#port.terminate();
-    this.#onDeath(this.#failure);
-    this.#user?.died(this.#failure);
+    this.#fail(
+      new WorkerFailed("worker-died", `A worker thread died: ${reason}`, {
+        advice: "Nothing was proved. Try again with --jobs 1; if that works, memory may be short.",
+      }),
+    );
+  }
+
+  #fail(failure: WorkerFailed): void {
+    this.#failure = failure;
+    this.#onDeath(failure);
+    this.#user?.died(failure);
   }
 }

@@ -162,6 +162,11 @@ export class ParallelDecoder implements BlobDecoder, ThreadUser {
     this.#signal.notify();
   }
 
+  /** Whether one of the threads that share the work has died. */
+  get failed(): boolean {
+    return this.#failure !== null;
+  }
+
   async #reply(): Promise<void> {
     if (!this.#failure) await this.#signal.wait();
     if (this.#failure) throw this.#failure;
@@ -261,8 +266,9 @@ export class ParallelDecoder implements BlobDecoder, ThreadUser {
             const { ring } = task.thread;
             const numbers = ring.events(reply.slot).subarray(reply.first, reply.first + reply.numbers);
             replay(numbers, ring.output(reply.address, reply.bytes), this.#base, this.#events);
-            this.#events.dataEnd?.();
           } finally {
+            // Also where a handler has thrown: what it was given before is not hashed yet.
+            this.#events.dataEnd?.();
             task.thread.ring.release(reply.slot);
           }
           break;

@@ -44,9 +44,8 @@ export class WorkerPool {
 
   /** Starts all workers that do not run yet, so that they are up when `pipeline` asks for them. */
   start(): void {
-    const all = [...this.#threads, ...this.#hasher ? [this.#hasher] : []];
-    // A thread that has died may have left memory that others wait for.
-    if (all.some(({ state }) => state === "dead")) void this.close();
+    this.#threads = this.#threads.filter(({ state }) => state !== "dead");
+    if (this.#hasher?.state === "dead") this.#hasher = null;
     while (this.#threads.length < this.plan.decoders) {
       const port = this.#spawnOne();
       if (!port) return;
@@ -72,23 +71,28 @@ export class WorkerPool {
     const hasher = this.#hasher?.state === "idle" ? this.#hasher : null;
     if (threads.length === 0) return null;
     // Theirs from now on, whoever asks while they start.
-    for (const worker of [...threads, ...hasher ? [hasher] : []]) worker.reserve();
+    const workers = [...threads, ...hasher ? [hasher] : []];
+    for (const worker of workers) worker.reserve();
+    const closeWorkers = () => workers.forEach((worker) => void worker.close());
     try {
       await Promise.all(threads.map(({ ready }) => ready));
     } catch {
       // They cannot even start: no shared memory, or no file to run. It will not be otherwise the next time.
       this.#maySpawn = false;
-      void this.close();
+      closeWorkers();
       return null;
     }
-    const queue = hasher?.queue(lanes, threads.map(({ ring }) => ring)) ?? null;
     const decoder = new ParallelDecoder(events, threads, { ...options, taskSize: this.plan.taskSize });
+    const rings = threads.map(({ ring }) => ring);
+    const queue = hasher?.queue(lanes, rings, (error) => decoder.died(error)) ?? null;
     return {
       decoder,
       queue,
       close() {
         decoder.close();
         queue?.close();
+        // One that died has left memory that the others would wait for.
+        if (decoder.failed) closeWorkers();
       },
     };
   }

@@ -15,6 +15,9 @@ import { Signal } from "./signal.ts";
 /** In the list of work, in place of an address: the message ends. */
 const FINISH = -1;
 
+/** Digests in one message: a slot can hold as many chunks as it has bytes. */
+const MOST_DIGESTS = 4096;
+
 /** A hashing worker. */
 export class HashThread {
   readonly #link: Link;
@@ -27,13 +30,17 @@ export class HashThread {
     return this.#link.state;
   }
 
+  /** Is somebody's who does not listen yet. */
   reserve(): void {
-    this.#link.reserve();
+    this.#link.attach({ reply() {}, died() {} });
   }
 
-  /** A new queue; its owner has the thread until it closes the queue. */
-  queue(lanes: number, rings: readonly Ring[]): RemoteQueue {
-    return new RemoteQueue(this.#link, lanes, rings);
+  /**
+   * A new queue; its owner has the thread until it closes the queue.
+   * @param onDeath is told when the thread dies: what it held of the rings is never released
+   */
+  queue(lanes: number, rings: readonly Ring[], onDeath: (error: WorkerFailed) => void): RemoteQueue {
+    return new RemoteQueue(this.#link, lanes, rings, onDeath);
   }
 
   /** Ends the worker; resolves when it has ended. */
@@ -59,7 +66,12 @@ export class RemoteQueue implements DigestQueue {
   #failure: WorkerFailed | null = null;
   readonly #signal = new Signal();
 
-  constructor(link: Link, lanes: number, rings: readonly Ring[]) {
+  constructor(
+    link: Link,
+    lanes: number,
+    rings: readonly Ring[],
+    onDeath: (error: WorkerFailed) => void,
+  ) {
     this.#link = link;
     this.#rings = new Map(rings.map((ring, index) => [ring.buffer, { ring, index }]));
     this.#lanes = Array.from({ length: lanes }, (_, lane) => ({
@@ -72,12 +84,13 @@ export class RemoteQueue implements DigestQueue {
     link.attach({
       reply: (reply) => {
         if (reply.kind !== "digests" || reply.queue !== this.#number) return;
-        this.#digests.push(...reply.digests);
+        for (const digest of reply.digests) this.#digests.push(digest);
         this.#signal.notify();
       },
       died: (error) => {
         this.#failure = error;
         this.#signal.notify();
+        onDeath(error);
       },
     });
     link.post({ kind: "queue", queue: this.#number, lanes, rings: rings.map(({ buffer }) => buffer) });
@@ -164,8 +177,14 @@ export class HashService {
   }
 
   hash({ queue, work, held }: Request & { kind: "hash" }): void {
-    const digests: string[] = [];
-    const keep: OnDigest = (hex) => digests.push(hex);
+    let digests: string[] = [];
+    const keep: OnDigest = (hex) => {
+      if (digests.push(hex) === MOST_DIGESTS) send();
+    };
+    const send = () => {
+      this.#reply({ kind: "digests", queue, digests });
+      digests = [];
+    };
     for (let at = 0; at < work.length; at += 4) {
       const lane = this.#queue!.lane(work[at]!);
       const address = work[at + 1]!;
@@ -174,6 +193,6 @@ export class HashService {
     }
     this.#queue!.flush();
     for (const [ring, slot] of held) this.#rings[ring]!.release(slot);
-    if (digests.length > 0) this.#reply({ kind: "digests", queue, digests });
+    if (digests.length > 0) send();
   }
 }

@@ -138,6 +138,12 @@ export class Ring {
     for (let slot = 0; slot < OUTPUT_SLOTS; slot++) Atomics.notify(this.#words, READERS + slot);
   }
 
+  /** Cancels all tasks that there are, and all that come. */
+  cancelAll(): void {
+    // The words have 32 bits.
+    this.cancel(0x7fff_ffff, -1);
+  }
+
   /** Called before a request is sent. */
   announce(): void {
     Atomics.add(this.#words, REQUESTS, 1);

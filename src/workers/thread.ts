@@ -19,6 +19,7 @@ export class Thread {
   /** Resolves when the worker is up. @throws {WorkerFailed} */
   readonly ready: Promise<void>;
   readonly #link: Link;
+  #user: ThreadUser | null = null;
   #ring: Ring | null = null;
   readonly #freeInputs = Array.from({ length: INPUT_SLOTS }, (_, slot) => slot);
 
@@ -28,10 +29,11 @@ export class Thread {
     // Whoever waits for it will know.
     this.ready.catch(() => {});
     this.#link = new Link(port, (reply) => {
-      if (reply.kind === "ring") {
+      if (reply.kind === "taken") this.#freeInputs.push(reply.slot);
+      else if (reply.kind === "ring") {
         this.#ring = new Ring(reply.buffer);
         up();
-      } else this.#keepUp(reply);
+      } else if (reply.kind === "output" && !this.#user) this.ring.release(reply.slot);
     }, (error) => down(error));
     this.#link.post({ kind: "ring" });
   }
@@ -45,12 +47,14 @@ export class Thread {
     return this.#link.state;
   }
 
+  /** Is somebody's who does not listen yet: what a user before has left is still given back. */
   reserve(): void {
-    this.#link.reserve();
+    this.#link.attach({ reply() {}, died() {} });
   }
 
-  /** Works for `user` from now on. */
+  /** Works for `user` from now on, who has to release what comes. */
   attach(user: ThreadUser): void {
+    this.#user = user;
     this.#link.attach({
       reply: (reply) => user.reply(this, reply),
       died: (error) => user.died(error),
@@ -59,7 +63,8 @@ export class Thread {
 
   /** Works for nobody. All tasks below `nextTask` are cancelled. */
   detach(nextTask: number): void {
-    this.#ring?.cancel(nextTask, -1);
+    this.ring.cancel(nextTask, -1);
+    this.#user = null;
     this.#link.detach();
   }
 
@@ -87,18 +92,12 @@ export class Thread {
 
   /** Cancels all tasks and ends the worker; resolves when it has ended. */
   close(): Promise<void> {
-    this.#ring?.cancel(Number.MAX_SAFE_INTEGER, -1);
+    this.#ring?.cancelAll();
     return this.#link.close();
   }
 
   #ask(request: Request): void {
     this.ring.announce();
     this.#link.post(request);
-  }
-
-  /** What a reply says about slots holds whoever asked. */
-  #keepUp(reply: Reply): void {
-    if (reply.kind === "taken") this.#freeInputs.push(reply.slot);
-    else if (reply.kind === "output" && this.#link.isIdle) this.ring.release(reply.slot);
   }
 }

@@ -4,7 +4,18 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import type { LayerReport, ReportedEntry, VerifyOptions } from "../../src/mod.ts";
 import type { WorkerPool } from "../../src/workers/pool.ts";
-import { concat, gzipMember, random, randomBytes, sha256, slices, tar, zstdFrame } from "../support/mod.ts";
+import {
+  concat,
+  estargz,
+  gzipMember,
+  random,
+  randomBytes,
+  sha256,
+  slices,
+  tar,
+  zstdFrame,
+} from "../support/mod.ts";
+import type { TocEntry } from "../support/toc.ts";
 import { LAYERS } from "../verify/layers.ts";
 import { expecting, verifyMemory, verifyPipe } from "../verify/verifying.ts";
 import { eagerPool, PLANS } from "./pools.ts";
@@ -21,7 +32,6 @@ for (const [name, plan] of PLANS) {
 
     test.each(INDEX.layers.map(({ path }) => path))("%s", async (file) => {
       const blob = readFileSync(join(FIXTURES, file));
-      if (blob.length > 2_000_000) return;
       await sameReport(blob, pool);
     });
 
@@ -63,6 +73,33 @@ for (const [name, plan] of PLANS) {
       for (const blob of [gzipMember(content), zstdFrame(content)]) {
         await sameReport(blob, pool, { limits: { total: 1_000_000 } });
         await sameReport(blob, pool, { limits: { entries: 1 } });
+      }
+    });
+
+    test("limits let through what lies in front of them, and nothing behind", async () => {
+      const size = 300_000;
+      const content = tar([{ name: "noise", data: randomBytes(size, 1) }, { name: "../escapes" }]);
+      // The header of the second entry ends there.
+      const escapes = 512 + Math.ceil(size / 512) * 512 + 512;
+      for (const blob of [gzipMember(content), zstdFrame(content), content]) {
+        for (const total of [0, 1, escapes - 1, escapes]) {
+          const { findings, error } = await sameReport(blob, pool, { limits: { total } });
+          expect(error?.code).toBe("total-limit");
+          expect(findings.some(({ code }) => code === "path-escapes-root")).toBe(total === escapes);
+        }
+      }
+    });
+
+    test("a limit for the ratio counts alike", async () => {
+      const zeros = new Uint8Array(72_000_000);
+      const content = tar([{ name: "zeros", data: zeros }, { name: "noise", data: randomBytes(900_000, 1) }]);
+      const blob = gzipMember(content);
+      for (const ratio of [30, 600]) {
+        const pieces = () => slices(blob, 16_384);
+        const limits = { limits: { ratio } };
+        const alone = await verifyPipe(blob, limits, pieces());
+        expect(await verifyPipe(blob, { ...limits, workers: pool }, pieces())).toEqual(alone);
+        expect(alone.error?.code).toBe("ratio-limit");
       }
     });
   });
@@ -108,6 +145,26 @@ describe("where a stream may be split", () => {
     const blob = concat(gzipMember(content), new Uint8Array(3000), gzipMember(noise(3000, 2)));
     const report = await sameReport(blob, pool);
     expect(report.error?.code).toBe("gzip-trailing-data");
+  });
+
+  test("a file that its TOC cuts into 250,000 chunks of a byte", async () => {
+    const count = 250_000;
+    const chunkDigest = sha256(new Uint8Array(1));
+    const { blob } = estargz([{ name: "zeros", data: new Uint8Array(count) }], {
+      mutateToc(toc) {
+        const [file, ...rest] = toc.entries;
+        const chunk = (at: number): TocEntry => ({
+          ...(at === 0 ? { ...file!, chunkDigest } : { name: "zeros", type: "chunk", chunkDigest }),
+          offset: file!.offset!,
+          ...(at > 0 && { innerOffset: at, chunkOffset: at }),
+          ...(at < count - 1 && { chunkSize: 1 }),
+        });
+        toc.entries = [...Array.from({ length: count }, (_, at) => chunk(at)), ...rest];
+      },
+    });
+    const alone = await verifyMemory(blob);
+    expect(alone.chunks).toEqual({ total: count, verified: count });
+    expect(await verifyMemory(blob, { workers: pool })).toEqual(alone);
   });
 
   test("a pipe that brings a few bytes at a time", async () => {
