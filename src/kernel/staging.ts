@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { IO_BASE, kernelMemory, type KernelName, loadKernel } from "../kernel/load.ts";
+import { IO_BASE, kernelMemory, type KernelName, loadKernel } from "./load.ts";
 
 /**
  * A place for hashes in a kernel's memory. Hashes may share one: no call leaves anything in it that matters later.

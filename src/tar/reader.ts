@@ -8,21 +8,9 @@
  * @module
  */
 import { FormatError, LimitExceeded } from "../errors.ts";
-import type { EntryKind, SparseExtent, TarEntry } from "./entry.ts";
-import {
-  BLOCK_SIZE,
-  checksumMatches,
-  isZeroBlock,
-  parseHeader,
-  type RawHeader,
-  sparseContinues,
-  sparseExtents,
-  sparseRealSize,
-} from "./header.ts";
-import { decodeName, encodeName } from "./names.ts";
-import { malformed, parsePax, type PaxRecords } from "./pax.ts";
-import { applyPax, type MergedHeader } from "./merge.ts";
-import { checkExtents, sparseMalformed } from "./sparse.ts";
+import type { TarEntry } from "./entry.ts";
+import { EntryHeaders, sizeOf, type TarLimits } from "./entry-headers.ts";
+import { BLOCK_SIZE, checksumMatches, isZeroBlock, parseHeader, type RawHeader } from "./header.ts";
 
 /** How the archive ends, told once. */
 export interface TarEnd {
@@ -42,26 +30,7 @@ export interface TarHandler {
   entryEnd(): void;
 }
 
-export interface TarLimits {
-  readonly pax: number;
-  readonly path: number;
-  readonly entries: number;
-}
-
 type State = "header" | "special" | "sparse" | "payload" | "padding" | "trailer";
-
-const KINDS: Readonly<Record<string, EntryKind>> = {
-  "0": "file",
-  "7": "file",
-  S: "file",
-  "1": "hardlink",
-  "2": "symlink",
-  "3": "char",
-  "4": "block",
-  "5": "dir",
-  "6": "fifo",
-  g: "pax-global",
-};
 
 export class TarReader {
   readonly #handler: TarHandler;
@@ -74,17 +43,11 @@ export class TarReader {
   #left = 0;
   #padding = 0;
   #entries = 0;
-  /** Offset of the first header block of the entry that is being gathered, or -1 between entries. */
-  #headerOffset = -1;
-
   /** Payload of a PAX or long-name header, in whole. */
   #special:
     | { typeflag: string; bytes: Uint8Array; length: number; offset: number; header: RawHeader }
     | null = null;
-  #pax: PaxRecords | null = null;
-  #longName: string | null = null;
-  #longLink: string | null = null;
-  #sparseHeader: { header: RawHeader; extents: SparseExtent[]; realSize: number } | null = null;
+  readonly #headers: EntryHeaders;
 
   #zeroBlocks = 0;
   #entriesEnd = 0;
@@ -93,6 +56,7 @@ export class TarReader {
   constructor(handler: TarHandler, limits: TarLimits) {
     this.#handler = handler;
     this.#limits = limits;
+    this.#headers = new EntryHeaders(limits);
   }
 
   get entries(): number {
@@ -117,10 +81,10 @@ export class TarReader {
   /** Tells that the stream has ended. @throws {FormatError} `tar-truncated` inside a header or payload */
   end(): TarEnd {
     const partial = this.#state === "header" && this.#blockLength > 0 && this.#zeroBlocks === 0;
-    const zeros = this.#headerOffset < 0 && isZeroBlock(this.#block.subarray(0, this.#blockLength));
+    const zeros = !this.#headers.isOpen && isZeroBlock(this.#block.subarray(0, this.#blockLength));
     if (partial && !zeros) throw this.#truncated("a header");
     if (this.#state === "payload") throw this.#truncated("the data of an entry");
-    if (this.#state === "special" || this.#state === "sparse" || this.#headerOffset >= 0) {
+    if (this.#state === "special" || this.#state === "sparse" || this.#headers.isOpen) {
       throw this.#truncated("the headers of an entry");
     }
     // Padding cut off behind the last payload: nothing is lost, and Go reads it as the end.
@@ -200,27 +164,17 @@ export class TarReader {
       );
     }
     const header = parseHeader(block, offset);
-    if (this.#headerOffset < 0) this.#headerOffset = offset;
-    else if (header.typeflag === "g") {
-      // GNU tar keeps the extended header for the entry behind the global one, Go forgets it.
-      throw malformed("it stands between an entry's extended header and the entry", offset);
-    }
+    this.#headers.open(header.typeflag, offset);
     if ("xgLK".includes(header.typeflag)) return this.#beginSpecial(header, offset);
-    if (header.typeflag === "S") {
-      // star uses the same flag for another layout.
-      if (header.format !== "gnu") throw sparseMalformed("its header is not in GNU format", offset);
-      const extents = sparseExtents(block, 386, 4, offset);
-      this.#sparseHeader = { header, extents, realSize: sparseRealSize(block, offset) };
-      if (sparseContinues(block, 482)) {
-        this.#state = "sparse";
-        return;
-      }
+    if (header.typeflag === "S" && this.#headers.sparse(header, block, offset)) {
+      this.#state = "sparse";
+      return;
     }
     this.#beginEntry(header, offset + BLOCK_SIZE);
   }
 
   #zeroBlock(offset: number): void {
-    if (this.#headerOffset >= 0) throw this.#truncated("the headers of an entry");
+    if (this.#headers.isOpen) throw this.#truncated("the headers of an entry");
     if (this.#zeroBlocks++ === 0) this.#entriesEnd = offset;
     if (this.#zeroBlocks === 2) this.#state = "trailer";
   }
@@ -232,7 +186,7 @@ export class TarReader {
   }
 
   #beginSpecial(header: RawHeader, offset: number): void {
-    const size = this.#size(header.size, offset);
+    const size = sizeOf(header.size, offset);
     if (size > this.#limits.pax) {
       throw new LimitExceeded(
         "tar-header-limit",
@@ -266,99 +220,26 @@ export class TarReader {
     const { typeflag, bytes, offset, header } = this.#special!;
     this.#special = null;
     this.#afterPayload();
-    if (typeflag === "x") this.#pax = parsePax(bytes, offset);
-    else if (typeflag === "L") this.#longName = this.#longText(bytes, offset);
-    else if (typeflag === "K") this.#longLink = this.#longText(bytes, offset);
-    else {
-      const pax = parsePax(bytes, offset);
-      this.#emit(
-        this.#entry(applyPax(header, null, offset), "pax-global", {
-          storedSize: 0,
-          pax,
-          payloadOffset: offset,
-        }),
-      );
-      this.#handler.entryEnd();
-    }
-  }
-
-  /** GNU long names end at the first NUL, however many follow. */
-  #longText(bytes: Uint8Array, offset: number): string {
-    const end = bytes.indexOf(0);
-    const name = end < 0 ? bytes : bytes.subarray(0, end);
-    if (name.length > this.#limits.path) throw this.#pathLimit(name.length, offset);
-    return decodeName(name);
+    const global = this.#headers.extend(typeflag, bytes, header, offset);
+    if (!global) return;
+    this.#emit(global);
+    this.#handler.entryEnd();
   }
 
   #sparseBlock(block: Uint8Array, offset: number): void {
-    const sparse = this.#sparseHeader!;
-    sparse.extents.push(...sparseExtents(block, 0, 21, offset));
-    if (sparse.extents.length * 24 > this.#limits.pax) {
-      throw new LimitExceeded(
-        "sparse-map-limit",
-        `The sparse map at offset ${offset} is over ${this.#limits.pax} bytes`,
-        {
-          tarOffset: offset,
-        },
-      );
-    }
-    if (sparseContinues(block, 504)) return;
+    const header = this.#headers.moreSparse(block, offset);
+    if (!header) return;
     this.#state = "header";
-    this.#beginEntry(sparse.header, offset + BLOCK_SIZE);
+    this.#beginEntry(header, offset + BLOCK_SIZE);
   }
 
   #beginEntry(header: RawHeader, payloadOffset: number): void {
-    const offset = this.#headerOffset;
-    const merged = applyPax(header, this.#pax, offset);
-    // An empty long name is none.
-    if (this.#longName) merged.name = this.#longName;
-    if (this.#longLink) merged.linkName = this.#longLink;
-    // v7 has no directories; a trailing slash tells (POSIX keeps that for typeflag NUL).
-    if (merged.typeflag === "\0") merged.typeflag = merged.name.endsWith("/") ? "5" : "0";
-    const kind = KINDS[merged.typeflag] ?? "unknown";
-    const size = this.#size(merged.size, offset);
-    const stored = kind === "file" || kind === "unknown" ? size : 0;
-    this.#checkPath(merged.name, offset);
-    this.#checkPath(merged.linkName, offset);
-    if (this.#sparseHeader) {
-      merged.sparse = { form: "gnu", extents: this.#sparseHeader.extents };
-      merged.realSize = this.#size(this.#sparseHeader.realSize, offset);
-    }
-    if (merged.sparse?.extents) checkExtents(merged.sparse.extents, merged.realSize ?? size, offset);
-    this.#emit(this.#entry(merged, kind, { storedSize: stored, pax: this.#pax, payloadOffset }));
-    this.#left = stored;
-    this.#padding = paddingOf(stored);
+    const entry = this.#headers.take(header, payloadOffset);
+    this.#emit(entry);
+    this.#left = entry.storedSize;
+    this.#padding = paddingOf(entry.storedSize);
     this.#state = "payload";
-    if (stored === 0) this.#endPayload();
-  }
-
-  #entry(
-    header: MergedHeader,
-    kind: EntryKind,
-    { storedSize, pax, payloadOffset }: { storedSize: number; pax: PaxRecords | null; payloadOffset: number },
-  ): TarEntry {
-    return {
-      name: header.name,
-      kind,
-      typeflag: header.typeflag,
-      format: pax && kind !== "pax-global" ? "pax" : header.format,
-      size: header.realSize ?? (kind === "pax-global" ? 0 : header.size),
-      storedSize,
-      mode: header.mode,
-      uid: header.uid,
-      gid: header.gid,
-      userName: header.userName,
-      groupName: header.groupName,
-      mtime: header.time,
-      linkName: header.linkName,
-      devMajor: header.devMajor,
-      devMinor: header.devMinor,
-      xattrs: xattrsOf(pax),
-      pax,
-      sparse: header.sparse,
-      headerOffset: this.#headerOffset,
-      payloadOffset,
-    };
+    if (entry.storedSize === 0) this.#endPayload();
   }
 
   #emit(entry: TarEntry): void {
@@ -367,14 +248,6 @@ export class TarReader {
         tarOffset: entry.headerOffset,
         advice: "Raise --limit-entries if you trust the layer.",
       });
-    }
-    this.#headerOffset = -1;
-    if (entry.kind !== "pax-global") {
-      this.#pax =
-        this.#longName =
-        this.#longLink =
-        this.#sparseHeader =
-          null;
     }
     this.#handler.entry(entry);
   }
@@ -389,55 +262,16 @@ export class TarReader {
     this.#state = this.#left > 0 ? "padding" : "header";
   }
 
-  #size(size: number, offset: number): number {
-    if (size >= 0) return size;
-    throw new FormatError(
-      "tar-bad-number",
-      `Cannot read tar header at offset ${offset}: its size is negative`,
-      { tarOffset: offset },
-    );
-  }
-
   #truncated(where: string): FormatError {
     return new FormatError("tar-truncated", `The tar stream ends at offset ${this.#offset} inside ${where}`, {
       tarOffset: this.#offset,
       advice: "The layer is cut short, or was built from an archive that was.",
     });
   }
-
-  #checkPath(path: string, offset: number): void {
-    // A character of the string stands for three bytes at most.
-    if (3 * path.length <= this.#limits.path) return;
-    const { length } = encodeName(path);
-    if (length > this.#limits.path) throw this.#pathLimit(length, offset);
-  }
-
-  #pathLimit(length: number, offset: number): LimitExceeded {
-    return new LimitExceeded(
-      "path-limit",
-      `A path at offset ${offset} has ${length} bytes, the limit is ${this.#limits.path}`,
-      {
-        tarOffset: offset,
-        advice: "Raise --limit-path if you trust the layer.",
-      },
-    );
-  }
 }
 
 function paddingOf(size: number): number {
   return (BLOCK_SIZE - (size % BLOCK_SIZE)) % BLOCK_SIZE;
-}
-
-const XATTR = "SCHILY.xattr.";
-
-function xattrsOf(pax: PaxRecords | null): Map<string, Uint8Array> | null {
-  if (!pax) return null;
-  let xattrs: Map<string, Uint8Array> | null = null;
-  for (const [key, value] of pax) {
-    // An empty value deletes a record (POSIX), so it is no attribute for Go either.
-    if (key.startsWith(XATTR) && value.length > 0) (xattrs ??= new Map()).set(key.slice(XATTR.length), value);
-  }
-  return xattrs;
 }
 
 /** Index of the first byte that is not zero, or the length. Trailers can be gigabytes of zeros, hence words. */

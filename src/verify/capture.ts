@@ -9,7 +9,8 @@
 import type { SkippableStart, UnitStart } from "../codec/events.ts";
 import type { Hasher } from "../digest/hasher.ts";
 import { LayerproofError } from "../errors.ts";
-import { type TarLimits, TarReader } from "../tar/reader.ts";
+import type { TarLimits } from "../tar/entry-headers.ts";
+import { TarReader } from "../tar/reader.ts";
 import { type EstargzFooter, parseEstargzExtra } from "../toc/footer-estargz.ts";
 
 /** The entry that holds an eStargz TOC. */

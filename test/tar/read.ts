@@ -1,7 +1,8 @@
 /** Runs the tar reader over some bytes, in pieces of any size, and keeps what it tells. */
 import { LayerproofError } from "../../src/errors.ts";
 import type { TarEntry } from "../../src/tar/entry.ts";
-import { type TarEnd, type TarLimits, TarReader } from "../../src/tar/reader.ts";
+import type { TarLimits } from "../../src/tar/entry-headers.ts";
+import { type TarEnd, TarReader } from "../../src/tar/reader.ts";
 import { concat } from "../support/mod.ts";
 
 export interface Read {
