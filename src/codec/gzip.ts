@@ -9,7 +9,7 @@
 import type { Crc32 } from "../digest/hasher.ts";
 import { FormatError, type LayerproofError } from "../errors.ts";
 import type { CodecEvents, StreamDecoder } from "./events.ts";
-import type { Inflater } from "./inflater.ts";
+import { type Inflater, isInflateError } from "./inflater.ts";
 
 /** Flag bits of a member header (RFC 1952 section 2.3.1). */
 const FHCRC = 2;
@@ -263,13 +263,14 @@ export class GzipDecoder implements StreamDecoder {
       if (this.#inflater.done) this.#state = "trailer";
       return used;
     } catch (error) {
-      if (!(error instanceof Error) || error.name !== "InflateError") throw error;
-      // Not the offset in the piece: what is told must not depend on how the blob was cut.
-      this.#inOffset = this.#memberStart;
+      if (!isInflateError(error)) throw error;
+      // What is told must not depend on how the blob was cut; pako does not know the place, only the member.
+      this.#inOffset = error.used === undefined ? this.#memberStart : this.#inOffset + error.used;
       const done = this.#outOffset - this.#memberOut;
       this.#fail(
         "gzip-corrupt",
-        `the deflate data of this member is corrupt behind ${done} bytes of output (${error.message})`,
+        `the deflate data of the member at ${this.#memberStart} is corrupt behind ${done} bytes of output ` +
+          `(${error.message})`,
       );
     }
   }

@@ -6,18 +6,17 @@
  *
  * @module
  */
-import { type Container, DETECT_BYTES, detectContainer } from "../codec/detect.ts";
-import type { BlobDecoder, CodecEvents, SkippableStart, UnitEnd, UnitStart } from "../codec/events.ts";
-import { decoderFor, loadTools } from "../codec/open.ts";
+import type { Container } from "../codec/detect.ts";
+import type { SkippableStart, UnitEnd, UnitStart } from "../codec/events.ts";
 import type { HashBackend, Hasher } from "../digest/hasher.ts";
-import { type DigestLane, type DigestQueue, LocalQueue } from "../digest/queue.ts";
-import { LayerproofError, LimitExceeded, WorkerFailed } from "../errors.ts";
+import type { DigestLane, DigestQueue } from "../digest/queue.ts";
+import { LayerproofError, LimitExceeded } from "../errors.ts";
 import type { TarEntry } from "../tar/entry.ts";
 import { type TarEnd, type TarHandler, TarReader } from "../tar/reader.ts";
 import { SparseExpander } from "../tar/sparse.ts";
-import type { ParallelDecoder } from "../workers/parallel-decoder.ts";
-import type { Pipeline, WorkerPool } from "../workers/pool.ts";
+import type { WorkerPool } from "../workers/pool.ts";
 import { EstargzTail, TOC_NAME, TrailingFrames } from "./capture.ts";
+import { BlobFeed, type FeedTarget } from "./feed.ts";
 import type { Findings } from "./findings.ts";
 import type { Limits, ReportedEntry } from "./options.ts";
 import { PayloadHasher } from "./payload.ts";
@@ -33,9 +32,7 @@ export interface PassOptions {
   readonly limits: Limits;
   readonly hashes: HashBackend;
   readonly findings: Findings;
-  /** The source is a pipe: its TOC comes last, and its bytes are to be kept. */
-  readonly pipe: boolean;
-  /** Size of the blob in bytes, or null for a pipe. */
+  /** Size of the blob in bytes, or null for a pipe: then its TOC comes last, and its bytes are to be kept. */
   readonly size: number | null;
   readonly workers?: WorkerPool | undefined;
   readonly onEntry?: ((entry: ReportedEntry) => void) | undefined;
@@ -68,46 +65,25 @@ export interface PassResult {
 const DIFF = 0, PIECE = 1, WHOLE = 2;
 const LANES = 3;
 
-/**
- * Whether other threads are to have a share in the work on a blob of `size` bytes. Not with a limit for the ratio: they
- * run ahead, so that it would depend on them how much has been read when much comes out.
- */
-export function isShared(
-  container: Container,
-  size: number,
-  { workers, limits }: { readonly workers?: WorkerPool | undefined; readonly limits: Limits },
-): boolean {
-  const decoded = container === "gzip" || container === "zstd";
-  return decoded && workers !== undefined && limits.ratio === null && size >= workers.plan.minimum;
-}
-
-export class LayerPass implements CodecEvents, TarHandler {
+export class LayerPass implements FeedTarget, TarHandler {
   readonly check: TocCheck;
   readonly trailing: TrailingFrames;
   readonly estargz: EstargzTail;
 
   readonly #options: PassOptions;
-  readonly #blobHash: Hasher;
+  readonly #feed: BlobFeed;
   readonly #entryHash: Hasher;
   readonly #tree: TreeChecker;
   readonly #tar: TarReader;
   readonly #flavours = new Set<string>();
   readonly #units: UnitTally = { total: 0, withChecksum: 0, mismatched: 0, first: null };
 
-  /** Copies of the first pieces, until the decoder starts. */
-  #head: Uint8Array[] | null = [];
   #container: Container = "empty";
-  #pipeline: Pipeline | null = null;
-  #decoder: BlobDecoder | null = null;
-  /** What hashes the decompressed stream; there when the decoder is. */
+  /** What hashes the decompressed stream; there from `begin` on. */
   #queue!: DigestQueue;
   #diff!: DigestLane;
   #payload!: PayloadHasher;
-  /** The decoder, where its thread hashes the blob as well. */
-  #hashing: ParallelDecoder | null = null;
-  #size = 0;
   #outSize = 0;
-  #codecError: LayerproofError | null = null;
   #tarError: LayerproofError | null = null;
   #unit: UnitStart = { blobOffset: 0, outOffset: 0 };
   #entry: TarEntry | null = null;
@@ -119,12 +95,13 @@ export class LayerPass implements CodecEvents, TarHandler {
   private constructor(options: PassOptions, hashers: readonly Hasher[]) {
     const [blob, tail, zeros, entry] = hashers as [Hasher, Hasher, Hasher, Hasher];
     this.#options = options;
-    this.#blobHash = blob;
+    this.#feed = new BlobFeed(this, blob, { ...options, lanes: LANES });
     this.#entryHash = entry;
     this.#tree = new TreeChecker(options.findings, options.limits.entries);
     this.#tar = new TarReader(this, options.limits);
-    const keep = options.pipe ? options.limits.toc : 0;
-    this.check = new TocCheck(options.findings, zeros, options.pipe);
+    const pipe = options.size === null;
+    const keep = pipe ? options.limits.toc : 0;
+    this.check = new TocCheck(options.findings, zeros, pipe);
     this.trailing = new TrailingFrames(tail, keep);
     this.estargz = new EstargzTail(tail, keep, options.limits);
   }
@@ -136,28 +113,14 @@ export class LayerPass implements CodecEvents, TarHandler {
 
   /** Takes the next bytes of the blob; to be awaited before the next call. */
   async push(bytes: Uint8Array): Promise<void> {
-    this.#size += bytes.length;
-    if (this.#head) await this.#gather(bytes);
-    else if (bytes.length > 0) await this.#take(bytes);
-  }
-
-  async #take(bytes: Uint8Array): Promise<void> {
-    if (!this.#hashing) this.#blobHash.update(bytes);
-    const before = this.#hashing?.taken ?? 0;
-    await this.#decode(() => this.#decoder!.push(bytes));
-    // A blob that cannot be decoded is still hashed to its end.
-    if (this.#hashing && this.#codecError) {
-      await this.#hashing.push(bytes.subarray(this.#hashing.taken - before));
-    }
+    await this.#feed.push(bytes);
   }
 
   /** Ends the pass; the TOC's other direction and claims are the caller's. */
   async end(): Promise<PassResult> {
-    if (this.#head) await this.#start();
-    await this.#decode(() => this.#decoder!.end());
-    if (this.#hashing && this.#codecError) await this.#hashing.end();
+    const { container, size, digest, error: codecError } = await this.#feed.end();
     let tarEnd: TarEnd | null = null;
-    if (!this.#codecError && !this.#tarError) this.#read(() => tarEnd = this.#tar.end());
+    if (!codecError && !this.#tarError) this.#read(() => tarEnd = this.#tar.end());
     if (tarEnd) {
       this.#tree.end({ estargz: this.estargz.footer !== null });
       this.#reportEnd(tarEnd);
@@ -165,17 +128,15 @@ export class LayerPass implements CodecEvents, TarHandler {
     let diff = "";
     this.#diff.finish((hex) => diff = hex);
     await this.#queue.settle();
-    const digest = this.#hashing ? this.#hashing.digest! : this.#blobHash.finish();
-    if (this.#container === "tar") diff = digest;
     this.close();
-    const whole = this.#codecError === null;
     return {
-      container: this.#container,
-      size: this.#size,
+      container,
+      size,
       digest: `sha256:${digest}`,
-      diffID: whole ? `sha256:${diff}` : null,
-      uncompressedSize: whole ? this.#outSize : null,
-      codecError: this.#codecError,
+      // That of an uncompressed tar is its blob's digest.
+      diffID: codecError ? null : `sha256:${container === "tar" ? digest : diff}`,
+      uncompressedSize: codecError ? null : this.#outSize,
+      codecError,
       tarError: this.#tarError,
       entries: this.#tar.entries,
       flavours: this.#flavours,
@@ -185,57 +146,7 @@ export class LayerPass implements CodecEvents, TarHandler {
 
   /** Gives workers back; at any time. */
   close(): void {
-    this.#pipeline?.close();
-    this.#pipeline = null;
-    this.#decoder = null;
-  }
-
-  /** Gathers as much as it takes to know what the blob is, and whether it is worth other threads. */
-  async #gather(bytes: Uint8Array): Promise<void> {
-    this.#head!.push(bytes.slice());
-    const { size, workers } = this.#options;
-    // From a pipe nobody knows whether there will be enough for other threads.
-    const mayShare = size === null && isShared("gzip", Number.POSITIVE_INFINITY, this.#options);
-    const needed = mayShare ? Math.max(workers!.plan.minimum, DETECT_BYTES) : DETECT_BYTES;
-    if (this.#size >= needed) await this.#start();
-  }
-
-  async #start(): Promise<void> {
-    const head = this.#head!;
-    this.#head = null;
-    this.#container = detectContainer(concat(head, DETECT_BYTES));
-    this.#pipeline = await this.#parallel();
-    this.#hashing = this.#pipeline?.decoder.hashes ? this.#pipeline.decoder : null;
-    this.#queue = this.#pipeline?.queue ?? await LocalQueue.create(this.#options.hashes, LANES);
-    this.#diff = this.#queue.lane(DIFF);
-    this.#payload = new PayloadHasher(this.#queue, this.#queue.lane(PIECE), this.#queue.lane(WHOLE));
-    await this.#decode(async () => {
-      this.#decoder = this.#pipeline?.decoder ?? await this.#ownDecoder();
-    });
-    for (const bytes of head) await this.#take(bytes);
-  }
-
-  async #parallel(): Promise<Pipeline | null> {
-    const { workers, size, limits: { zstdWindow } } = this.#options;
-    const container = this.#container;
-    if (!isShared(container, size ?? this.#size, this.#options)) return null;
-    return await workers!.pipeline(this, LANES, { container, zstdWindow });
-  }
-
-  async #ownDecoder(): Promise<BlobDecoder> {
-    const { hashes, limits: { zstdWindow } } = this.#options;
-    return decoderFor(this.#container, this, await loadTools(this.#container, hashes), { zstdWindow });
-  }
-
-  async #decode(step: () => void | Promise<void>): Promise<void> {
-    if (this.#codecError) return;
-    try {
-      await step();
-    } catch (error) {
-      if (!(error instanceof LayerproofError) || error instanceof WorkerFailed) throw error;
-      this.#codecError = error;
-      this.#pipeline?.decoder.abandon();
-    }
+    this.#feed.close();
   }
 
   #read(step: () => void): void {
@@ -248,7 +159,14 @@ export class LayerPass implements CodecEvents, TarHandler {
     }
   }
 
-  // Codec events
+  // From the feed
+
+  begin(container: Container, queue: DigestQueue): void {
+    this.#container = container;
+    this.#queue = queue;
+    this.#diff = queue.lane(DIFF);
+    this.#payload = new PayloadHasher(queue, queue.lane(PIECE), queue.lane(WHOLE));
+  }
 
   unitStart(unit: UnitStart): void {
     this.#unit = unit;
@@ -271,12 +189,11 @@ export class LayerPass implements CodecEvents, TarHandler {
   }
 
   #takeOutput(bytes: Uint8Array): void {
-    // The diffID of an uncompressed tar is its blob's digest.
     if (this.#container !== "tar") this.#diff.update(bytes);
     this.#outSize += bytes.length;
     this.#read(() => this.#tar.push(bytes));
     if (this.#container === "gzip") this.estargz.data(bytes);
-    if (!this.#decoder!.dataLasts) this.#queue.flush();
+    if (!this.#feed.dataLasts) this.#queue.flush();
   }
 
   dataEnd(): void {
@@ -330,7 +247,7 @@ export class LayerPass implements CodecEvents, TarHandler {
 
   #checkRatio(): void {
     const { ratio } = this.#options.limits;
-    if (ratio === null || this.#outSize <= RATIO_FROM || this.#outSize <= ratio * this.#size) return;
+    if (ratio === null || this.#outSize <= RATIO_FROM || this.#outSize <= ratio * this.#feed.size) return;
     throw new LimitExceeded("ratio-limit", `The layer decompresses to more than ${ratio} times its size`, {
       advice: "Raise --limit-ratio if you trust the layer.",
     });
@@ -440,14 +357,4 @@ const RECORD = 10240;
 /** Zero bytes that an archive with entries up to `end` has when it is padded to whole records. */
 function recordPadding(end: number): number {
   return Math.ceil((end + 1024) / RECORD) * RECORD - end;
-}
-
-/** The first `length` bytes of some pieces, or all there are. */
-function concat(pieces: readonly Uint8Array[], length: number): Uint8Array {
-  const bytes: number[] = [];
-  for (const piece of pieces) {
-    if (bytes.length >= length) break;
-    bytes.push(...piece.subarray(0, length - bytes.length));
-  }
-  return Uint8Array.from(bytes);
 }

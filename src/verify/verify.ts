@@ -30,7 +30,8 @@ import {
 } from "./locate.ts";
 import { mediaTypeOf } from "./media-type.ts";
 import { type Limits, limitsWith, type VerifyOptions } from "./options.ts";
-import { isShared, LayerPass, type PassResult } from "./pass.ts";
+import { isShared } from "./feed.ts";
+import { LayerPass, type PassResult } from "./pass.ts";
 import type { Claim, LayerFormat, LayerReport, ReportError, Result } from "./report.ts";
 import { examineToc, type TocFacts } from "./toc-facts.ts";
 
@@ -91,7 +92,6 @@ class Verification {
       limits: this.#limits,
       hashes: this.#hashes,
       findings: this.#findings,
-      pipe,
       size: pipe ? null : this.#source.size,
       workers: this.#options.workers,
       onEntry: this.#options.onEntry,

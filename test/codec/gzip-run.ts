@@ -15,6 +15,8 @@ export interface GzipRun {
   readonly padding: number | null;
   /** Code of the typed error, or null; another exception is not caught. */
   readonly error: string | null;
+  /** Where in the blob the error is. */
+  readonly errorOffset: number | null;
 }
 
 const { inflater, crcs } = await loadGzip(portableHashes);
@@ -45,13 +47,15 @@ export function gunzip(blob: Uint8Array, piece = 65536): GzipRun {
     crcs,
   );
   let error: string | null = null;
+  let errorOffset: number | null = null;
   try {
     for (const part of slices(blob, piece)) decoder.push(part);
     decoder.end();
   } catch (thrown) {
     if (!(thrown instanceof LayerproofError)) throw thrown;
     error = thrown.code;
+    errorOffset = thrown.details.blobOffset ?? null;
   }
   const checksums = ends.map((unit) => unit.checksum);
-  return { data: concat(...pieces), starts, ends, checksums, padding, error };
+  return { data: concat(...pieces), starts, ends, checksums, padding, error, errorOffset };
 }

@@ -241,17 +241,25 @@ describe("cuts and damage (A64)", () => {
     }
   });
 
-  test("data that is no deflate stream is refused", () => {
-    const bad = [
-      Uint8Array.of(0x07), // block type 3
-      Uint8Array.of(0x01, 0x05, 0x00, 0x00, 0x00), // stored block whose lengths do not complement each other
-      // Fixed codes: a match of three bytes one back, where nothing was written.
-      Uint8Array.of(0x03, 0x02, 0x00),
+  test("data that is no deflate stream is refused where it breaks a rule, wherever the blob is cut", () => {
+    const bad: [bytes: Uint8Array, size: number][] = [
+      [Uint8Array.of(0x07), 1], // block type 3
+      [Uint8Array.of(0x01, 0x05, 0x00, 0x00, 0x00), 5], // stored block whose lengths do not complement each other
+      // Fixed codes, 3 + 7 + 5 bits: a match of three bytes one back, where nothing was written.
+      [Uint8Array.of(0x03, 0x02, 0x00), 2],
     ];
-    for (const deflated of bad) {
-      const filled = concat(deflated, new Uint8Array(64).fill(0xff));
-      const run = gunzip(concat(gzipHeader(), filled));
-      expect(run).toMatchObject({ error: "gzip-corrupt", ends: [] });
+    const sound = gzipMember(randomBytes(3000, 1));
+    const header = gzipHeader();
+    for (const [deflated, size] of bad) {
+      const blob = concat(sound, header, deflated, new Uint8Array(64).fill(0xff));
+      for (const piece of [1, 7, 65536]) {
+        const run = gunzip(blob, piece);
+        expect(run).toMatchObject({
+          error: "gzip-corrupt",
+          errorOffset: sound.length + header.length + size,
+          ends: [{ blobOffset: 0 }],
+        });
+      }
     }
   });
 });
