@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { zlibInflate, zlibInflateInit2, ZStream } from "pako";
 import { InflateError, InflateKernel } from "../../src/kernel/inflate.ts";
 import { IO_BASE, kernelMemory, loadKernel, PAGE } from "../../src/kernel/load.ts";
+import { join } from "../support/bytes.ts";
 
 export interface InflateRun {
   readonly output: Uint8Array;
@@ -28,9 +29,9 @@ export function inflate(stream: Uint8Array, pieces: () => number = () => stream.
     }
   } catch (error) {
     if (!(error instanceof InflateError)) throw error;
-    return { output: joined(output), verdict: error.code, used: null, brokenAt: at + error.used };
+    return { output: join(output), verdict: error.code, used: null, brokenAt: at + error.used };
   }
-  return { output: joined(output), verdict: kernel.done ? "end" : "more", used: kernel.done ? at : null };
+  return { output: join(output), verdict: kernel.done ? "end" : "more", used: kernel.done ? at : null };
 }
 
 /** The same by pako, whose verdicts are zlib's; it names no rules. */
@@ -47,20 +48,10 @@ export function inflateByPako(stream: Uint8Array): InflateRun {
     strm.avail_out = strm.output.length;
     const status = zlibInflate(strm, 0);
     output.push(strm.output.subarray(0, strm.next_out));
-    if (status === 1) return { output: joined(output), verdict: "end", used: strm.next_in };
-    if (status !== 0 && status !== -5) return { output: joined(output), verdict: "error", used: null };
-    if (strm.avail_out > 0) return { output: joined(output), verdict: "more", used: null };
+    if (status === 1) return { output: join(output), verdict: "end", used: strm.next_in };
+    if (status !== 0 && status !== -5) return { output: join(output), verdict: "error", used: null };
+    if (strm.avail_out > 0) return { output: join(output), verdict: "more", used: null };
   }
-}
-
-function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
 }
 
 interface Exports {
@@ -139,11 +130,11 @@ export class GuardedKernel {
       memory.set(this.#expected.subarray(outPos, outPtr + room), outPos);
       outPtr = outPos;
       at += inPos - inPtr;
-      if (status < 0) return { output: joined(output), verdict: `${status}`, used: null, brokenAt: at };
-      if (status === DONE) return { output: joined(output), verdict: "end", used: at };
+      if (status < 0) return { output: join(output), verdict: `${status}`, used: null, brokenAt: at };
+      if (status === DONE) return { output: join(output), verdict: "end", used: at };
       if (status === 0 && inPos !== memory.length) throw new Error("input is asked for while there is some");
     }
-    return { output: joined(output), verdict: "more", used: null };
+    return { output: join(output), verdict: "more", used: null };
   }
 
   /**

@@ -12,8 +12,9 @@ import {
   type SomeOptions,
   withEngine,
 } from "../codec/zstd/support.ts";
-import { concat, hex } from "../support/bytes.ts";
-import { type Random, random, randomBytes, randomText } from "../support/random.ts";
+import { concat, hex, join } from "../support/bytes.ts";
+import { mutate, sample } from "../support/damage.ts";
+import { type Random, random, randomBytes } from "../support/random.ts";
 import { type FrameOptions, rawFrame, skippable, type ZstdBlock, zstdFrame } from "../support/zstd.ts";
 
 /** One for all cases: what an earlier case left behind must not matter. */
@@ -145,44 +146,6 @@ function sound(rng: Random): Uint8Array {
   return frame;
 }
 
-/** Content of many kinds, so that blocks of all kinds come out. */
-export function sample({ below, next }: Random): Uint8Array {
-  const length = below([8, 300, 3000, 20_000, 200_000][below(5)]!);
-  switch (below(6)) {
-    case 0:
-      return randomText(length, next());
-    case 1:
-      return randomBytes(length, next()).map((byte) => byte & (byte >>> 3));
-    case 2:
-      return new Uint8Array(length).map((_, at) => at % 7 + (below(40) === 0 ? 1 : 0));
-    case 3:
-      return new Uint8Array(length).map(() => 97 + below(4));
-    case 4:
-      return randomBytes(length, next()).map((byte, at) => at % 100 < 60 ? byte : 0);
-    default:
-      return concat(
-        randomText(length, next()),
-        new Uint8Array(length % 500),
-        randomBytes(length % 700, next()),
-      );
-  }
-}
-
-/** One to three changes: a bit, a byte, a byte less, a byte more, a byte from elsewhere; half of them near the start. */
-export function mutate(frame: Uint8Array, { below }: Random): Uint8Array {
-  let out: Uint8Array = frame.slice();
-  for (let changes = 1 + (below(3) === 0 ? below(3) : 0); changes > 0 && out.length > 0; changes--) {
-    const at = below(2) === 0 ? below(Math.min(out.length, 60)) : below(out.length);
-    const what = below(6);
-    if (what < 2) out[at]! ^= 1 << below(8);
-    else if (what === 2) out[at] = below(256);
-    else if (what === 3) out = concat(out.subarray(0, at), out.subarray(at + 1));
-    else if (what === 4) out = concat(out.subarray(0, at), Uint8Array.of(below(256)), out.subarray(at));
-    else out[at] = out[below(out.length)]!;
-  }
-  return out;
-}
-
 function damaged(rng: Random): Uint8Array {
   return mutate(sound(rng), rng);
 }
@@ -278,15 +241,4 @@ function laps(rng: Random): Uint8Array {
 
 function excerpt(stream: Uint8Array): string {
   return `${stream.length} bytes: ${hex(stream.subarray(0, 2000))}`;
-}
-
-/** Joins any number of pieces. */
-function join(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const out = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    out.set(piece, at);
-    at += piece.length;
-  }
-  return out;
 }

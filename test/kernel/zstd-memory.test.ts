@@ -5,7 +5,7 @@ import { type Bits, literalsSection, rleSequences } from "../codec/zstd/support.
 import { concat } from "../support/bytes.ts";
 import { type Random, random, randomBytes } from "../support/random.ts";
 import { zstdFrame } from "../support/zstd.ts";
-import { mutate, sample } from "./zstd-differential.ts";
+import { mutate, sample } from "../support/damage.ts";
 
 /** What the kernel may read behind the input, and write behind the room of a block. */
 const OVERSHOOT = 32;

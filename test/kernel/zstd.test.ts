@@ -12,7 +12,8 @@ import { concat, sha256, slices } from "../support/bytes.ts";
 import { run, testWith } from "../support/programs.ts";
 import { random, randomBytes, randomText } from "../support/random.ts";
 import { rawFrame, storedFrame, type ZstdBlock, zstdFrame } from "../support/zstd.ts";
-import { compare, mutate, sample, verdictOf, zstdCase } from "./zstd-differential.ts";
+import { mutate, sample } from "../support/damage.ts";
+import { compare, verdictOf, zstdCase } from "./zstd-differential.ts";
 
 const KIB_128 = 128 * 1024;
 const LAYERS = new URL("../fixtures/layers/", import.meta.url);

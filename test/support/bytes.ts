@@ -66,3 +66,14 @@ export function littleEndian(value: number | bigint, width: number): Uint8Array<
   }
   return out;
 }
+
+/** Joins any number of pieces; `concat` takes arguments, of which there cannot be a hundred thousand. */
+export function join(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const out = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    out.set(piece, at);
+    at += piece.length;
+  }
+  return out;
+}

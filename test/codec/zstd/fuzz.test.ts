@@ -1,7 +1,8 @@
 import { zstdDecompressSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { concat } from "../../support/bytes.ts";
-import { type Random, random, randomBytes, randomText } from "../../support/random.ts";
+import { mutate, sample } from "../../support/damage.ts";
+import { random, randomBytes } from "../../support/random.ts";
 import { zstdFrame } from "../../support/zstd.ts";
 import { decode, expectBytes } from "./support.ts";
 
@@ -27,41 +28,6 @@ const STRICTER = [
 
 /** Deno 2.9's `zstdDecompressSync` returns what it has of a frame that is cut off, where Node throws. */
 if ("Deno" in globalThis) STRICTER.push(/the stream ends inside it/);
-
-function sample({ below, next }: Random): Uint8Array {
-  const length = below([8, 300, 3000, 20_000, 150_000][below(5)]!);
-  switch (below(5)) {
-    case 0:
-      return randomText(length, next());
-    case 1:
-      return randomBytes(length, next()).map((byte) => byte & (byte >>> 3));
-    case 2:
-      return new Uint8Array(length).map((_, at) => at % 7 + (below(40) === 0 ? 1 : 0));
-    case 3:
-      return new Uint8Array(length).map(() => 97 + below(4));
-    default:
-      return concat(
-        randomText(length, next()),
-        new Uint8Array(length % 500),
-        randomBytes(length % 700, next()),
-      );
-  }
-}
-
-/** One to three changes: a bit, a byte, a byte less, a byte more, a byte from elsewhere; half of them near the start. */
-function mutate(frame: Uint8Array, { below }: Random): Uint8Array {
-  let out = frame.slice();
-  for (let changes = 1 + (below(3) === 0 ? below(3) : 0); changes > 0 && out.length > 0; changes--) {
-    const at = below(2) === 0 ? below(Math.min(out.length, 60)) : below(out.length);
-    const what = below(6);
-    if (what < 2) out[at]! ^= 1 << below(8);
-    else if (what === 2) out[at] = below(256);
-    else if (what === 3) out = concat(out.subarray(0, at), out.subarray(at + 1));
-    else if (what === 4) out = concat(out.subarray(0, at), Uint8Array.of(below(256)), out.subarray(at));
-    else out[at] = out[below(out.length)]!;
-  }
-  return out;
-}
 
 /**
  * What node:zlib makes of one frame, null when it refuses it. It must not be given more than the frame: whether it

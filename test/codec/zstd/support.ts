@@ -7,7 +7,7 @@ import type { BlockEngine } from "../../../src/codec/zstd/engine.ts";
 import { PortableEngine } from "../../../src/codec/zstd/portable.ts";
 import { kernelXxh64 } from "../../../src/kernel/xxh64.ts";
 import { KernelZstdEngine } from "../../../src/kernel/zstd.ts";
-import { concat, sha256, slices } from "../../support/bytes.ts";
+import { concat, join, sha256, slices } from "../../support/bytes.ts";
 
 /** An event in short form; of skippable payload the digest of the whole, because its pieces follow the pushed ones. */
 export type Event = readonly [name: string, ...values: unknown[]];
@@ -88,17 +88,6 @@ export function decode(
     }
   }
   return { output: join(output), events, pieces, error };
-}
-
-/** Joins any number of pieces; `concat` takes arguments, of which there cannot be a hundred thousand. */
-function join(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const out = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    out.set(piece, at);
-    at += piece.length;
-  }
-  return out;
 }
 
 /** The output of a stream that must decode without error and with right checksums. */
