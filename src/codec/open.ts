@@ -10,7 +10,7 @@ import { kernelsRun } from "../kernel/load.ts";
 import type { Container } from "./detect.ts";
 import type { CodecEvents, StreamDecoder } from "./events.ts";
 import { GzipDecoder } from "./gzip.ts";
-import { type GzipTools, type InflatePlace, loadGzip } from "./inflater.ts";
+import { type GzipTools, type InflatePlace, loadGzip } from "./gzip-tools.ts";
 import { NoneDecoder } from "./none.ts";
 import { zstdStream } from "./zstd-stream.ts";
 import type { BlockEngine } from "./zstd/engine.ts";

@@ -17,7 +17,7 @@
  * @module
  */
 
-import { CODEC_MEMORY } from "../codec/inflater.ts";
+import { CODEC_MEMORY } from "../codec/gzip-tools.ts";
 import { WINDOW } from "../kernel/inflate.ts";
 import { IO_BASE, sharedKernelMemory } from "../kernel/load.ts";
 

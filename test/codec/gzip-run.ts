@@ -1,7 +1,7 @@
 /** Runs the gzip decoder over some bytes and keeps what it tells. */
 import type { UnitChecksum, UnitEnd, UnitStart } from "../../src/codec/events.ts";
 import { GzipDecoder } from "../../src/codec/gzip.ts";
-import { loadGzip } from "../../src/codec/inflater.ts";
+import { loadGzip } from "../../src/codec/gzip-tools.ts";
 import { portableHashes } from "../../src/digest/hasher.ts";
 import { LayerproofError } from "../../src/errors.ts";
 import { concat, slices } from "../support/mod.ts";
