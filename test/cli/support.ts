@@ -95,12 +95,15 @@ export function scriptArgs(script: string, permissions: readonly string[] = ["-A
 
 /**
  * `RUNTIME` is this runtime. Named directly, Deno's `spawn` would recognise itself and rewrite its arguments: all
- * permissions, and a process in between that signals do not pass.
+ * permissions, and a process in between that signals do not pass. What the caller's terminal is like must not matter.
  */
-export const runtimeEnv = { ...process.env, RUNTIME: process.execPath };
+export const runtimeEnv = { ...process.env, TERM: "xterm", NO_COLOR: "", RUNTIME: process.execPath };
 
-const withVerify = (script: string) =>
-  `layerproof_verify() { "$RUNTIME" ${scriptArgs("verify.ts").join(" ")} "$@"; }; ${script}`;
+// `script` starts the caller's shell, of which a bare environment names none; only bash takes exported functions.
+const withVerify = (script: string) => {
+  const command = `"$RUNTIME" ${scriptArgs("verify.ts").join(" ")} "$@"`;
+  return `export SHELL=$BASH; layerproof_verify() { ${command}; }; ${script}`;
+};
 
 /** Runs a shell script in which `layerproof_verify` is verify.ts under this runtime. */
 export function shell(script: string): { status: number | null; stdout: string; stderr: string } {
