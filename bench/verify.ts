@@ -29,7 +29,7 @@ if (built.status !== 0) process.exit(1);
 console.log(`${cpus().length} cores, ${cpus()[0]?.model}; tar of ${bytes} bytes; best of ${RUNS}`);
 const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
 const deno = `deno run -A ${quote(join(root, "src/cli/main.ts"))} verify --no-progress`;
-const node = `node ${quote(join(root, "dist/cli/main.js"))} verify --no-progress`;
+const node = `node ${quote(join(root, "dist/bin/layerproof.js"))} verify --no-progress`;
 
 for (
   const { peer, source, kinds } of [

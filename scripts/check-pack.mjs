@@ -18,7 +18,7 @@ check(packed.status === 0, "npm pack", packed);
 const [{ filename, files }] = JSON.parse(packed.stdout.slice(packed.stdout.indexOf("[\n")));
 const names = files.map(({ path }) => path);
 check(
-  names.includes("dist/cli/main.js") && names.includes("dist/mod.d.ts"),
+  names.includes("dist/bin/layerproof.js") && names.includes("dist/mod.d.ts"),
   "the package has no dist",
   names.join("\n"),
 );
@@ -28,6 +28,22 @@ check(
   names.join("\n"),
 );
 console.log(`${filename}: ${names.length} files`);
+
+/** Loaded in front of a program, says at its end how many workers it started. */
+const counter = join(temp, "counter.mjs");
+writeFileSync(
+  counter,
+  `import threads from "node:worker_threads";
+import { syncBuiltinESMExports } from "node:module";
+let started = 0;
+const { Worker } = threads;
+threads.Worker = class extends Worker {
+  constructor(...args) { super(...args); this.once("message", () => started++); }
+};
+syncBuiltinESMExports();
+if (threads.isMainThread) process.on("exit", () => console.error("workers: " + started));
+`,
+);
 
 /** So large that other threads get a share of the work. */
 const large = join(temp, "large.tar.gz");
@@ -92,26 +108,21 @@ function tryUnder(major) {
   const imported = capture("node", ["--input-type=module", "--eval", program], options);
   check(imported.stdout === `${fixture.diffID} ${fixture.diffID}\n`, `import under ${version}`, imported);
 
+  const counting = { ...options, env: { ...options.env, NODE_OPTIONS: `--import=${counter}` } };
   const threads = `
-    import threads from "node:worker_threads";
-    import { syncBuiltinESMExports } from "node:module";
-    let started = 0;
-    const { Worker } = threads;
-    threads.Worker = class extends Worker {
-      constructor(...args) { super(...args); started++; }
-    };
-    syncBuiltinESMExports();
     const { openFile, verifyLayer, workerPool } = await import("layerproof/node");
     const file = await openFile(${JSON.stringify(large)});
     const workers = workerPool({ jobs: 3 });
     const { diffID, result } = await verifyLayer(file, { workers });
     await workers.close();
     await file.close();
-    console.log(started + " " + result + " " + diffID);`;
-  const shared = capture("node", ["--input-type=module", "--eval", threads], options);
-  check(shared.stdout === `2 consistent ${largeDiffID}\n`, `threads under ${version}`, shared);
-  const jobs = capture("layerproof", ["verify", "--jobs", "3", "--diff-id", largeDiffID, large], options);
+    console.log(result + " " + diffID);`;
+  const shared = capture("node", ["--input-type=module", "--eval", threads], counting);
+  check(shared.stdout === `consistent ${largeDiffID}\n`, `threads under ${version}`, shared);
+  check(shared.stderr === "workers: 2\n", `number of threads under ${version}`, shared);
+  const jobs = capture("layerproof", ["verify", "--jobs", "3", "--diff-id", largeDiffID, large], counting);
   check(jobs.status === 0, `layerproof verify --jobs 3 under ${version}`, jobs);
+  check(jobs.stderr === "workers: 2\n", `number of threads of the command under ${version}`, jobs);
   console.log(`${version}: command, import and threads work`);
 }
 

@@ -1,7 +1,7 @@
 /** The kernels, and how they are compiled. */
 
 /** Files in wasm/ that become modules of their own. */
-export const KERNELS = ["inflate", "zstd", "sha256", "sha256x4", "crc32", "crc64", "xxh64"];
+export const KERNELS = ["inflate", "zstd", "sha256", "sha256x4", "crc32", "crc64", "xxh64", "move"];
 
 /** Those that use 128-bit vectors. */
 const SIMD = new Set(["inflate", "zstd", "sha256x4"]);

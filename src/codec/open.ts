@@ -10,7 +10,7 @@ import { kernelsRun } from "../kernel/load.ts";
 import type { Container } from "./detect.ts";
 import type { CodecEvents, StreamDecoder } from "./events.ts";
 import { GzipDecoder } from "./gzip.ts";
-import { type GzipTools, type InflatePlace, loadGzip } from "./gzip-tools.ts";
+import { checksumPlace, type CodecPlace, type GzipTools, loadGzip } from "./gzip-tools.ts";
 import { NoneDecoder } from "./none.ts";
 import { zstdStream } from "./zstd-stream.ts";
 import type { BlockEngine } from "./zstd/engine.ts";
@@ -31,29 +31,38 @@ export interface DecoderOptions {
 /**
  * @param hashes for the checksums of members and frames
  * @param kernels whether to decode with the WebAssembly kernels; wherever they run, by default
- * @param place where the inflate kernel is to work
+ * @param place where the kernels are to work; each in a memory of its own by default
  */
 export async function loadTools(
   container: Container,
   hashes: Pick<HashBackend, "crc32" | "xxh64">,
   { kernels = kernelsRun, place = null }: {
     readonly kernels?: boolean;
-    readonly place?: InflatePlace | null;
+    readonly place?: CodecPlace | null;
   } = {},
 ): Promise<CodecTools> {
   switch (container) {
     case "gzip":
       return { kind: "gzip", ...await loadGzip(hashes, kernels, place) };
     case "zstd":
-      return { kind: "zstd", engine: await loadEngine(kernels), xxh64: await hashes.xxh64() };
+      return { kind: "zstd", ...await loadZstd(hashes, kernels, place) };
     default:
       return { kind: "none" };
   }
 }
 
-async function loadEngine(kernel: boolean): Promise<BlockEngine> {
-  if (kernel) return await (await import("../kernel/zstd.ts")).KernelZstdEngine.create();
-  return new (await import("./zstd/portable.ts")).PortableEngine();
+async function loadZstd(
+  hashes: Pick<HashBackend, "xxh64">,
+  kernel: boolean,
+  place: CodecPlace | null,
+): Promise<{ engine: BlockEngine; xxh64: Xxh64 }> {
+  if (!kernel) {
+    const { PortableEngine } = await import("./zstd/portable.ts");
+    return { engine: new PortableEngine(), xxh64: await hashes.xxh64() };
+  }
+  const { KernelZstdEngine } = await import("../kernel/zstd.ts");
+  const engine = await KernelZstdEngine.create(place?.memory, place?.history);
+  return { engine, xxh64: await hashes.xxh64(place ? checksumPlace(place.memory) : undefined) };
 }
 
 /**

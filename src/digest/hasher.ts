@@ -33,8 +33,8 @@ export interface HashBackend {
   sha256(): Promise<Hasher>;
   /** @param place a memory where the data often is: a kernel then finds it there */
   crc32(place?: HashPlace): Promise<Crc32>;
-  /** For zstd's content checksums. */
-  xxh64(): Promise<Xxh64>;
+  /** For zstd's content checksums. @param place as that of `crc32` */
+  xxh64(place?: HashPlace): Promise<Xxh64>;
   batch(): Promise<BatchHasher>;
 }
 

@@ -14,6 +14,6 @@ export const kernelHashes: HashBackend = {
   name: "wasm",
   sha256: () => kernelSha256(),
   crc32: (place) => kernelCrc32(place),
-  xxh64: () => kernelXxh64(),
+  xxh64: (place) => kernelXxh64(place),
   batch: () => kernelBatch(),
 };

@@ -30,7 +30,7 @@ export const nativeHashes: HashBackend = {
     });
   },
   /** No platform has it; WebAssembly reaches several times what our own JavaScript does. */
-  xxh64: () => defaultHashes().xxh64(),
+  xxh64: (place) => defaultHashes().xxh64(place),
   batch: () =>
     Promise.resolve({
       name: "node:crypto",

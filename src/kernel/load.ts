@@ -8,7 +8,7 @@
  */
 
 /** The kernels of `wasm/`. */
-export type KernelName = "inflate" | "zstd" | "sha256" | "sha256x4" | "crc32" | "crc64" | "xxh64";
+export type KernelName = "inflate" | "zstd" | "sha256" | "sha256x4" | "crc32" | "crc64" | "xxh64" | "move";
 
 /** First address of a kernel's memory that belongs to its host, in bytes; what lies below are tables (`wasm/layout.ts`). */
 export const IO_BASE = 0x80000;
@@ -31,6 +31,7 @@ const SOURCES: Record<KernelName, () => Promise<Source>> = {
   crc32: () => import("./wasm/crc32.ts"),
   crc64: () => import("./wasm/crc64.ts"),
   xxh64: () => import("./wasm/xxh64.ts"),
+  move: () => import("./wasm/move.ts"),
 };
 
 const compiled = new Map<string, Promise<WebAssembly.Module>>();
@@ -44,11 +45,12 @@ export function kernelMemory(bytes: number): WebAssembly.Memory {
 }
 
 /**
- * A memory that threads share, for kernels whose host needs `bytes` above `IO_BASE`. It keeps its size.
+ * A memory that threads share, for kernels whose host needs `bytes` above `IO_BASE`. It can grow: what was its buffer
+ * before then goes on being its beginning.
  * @throws {ReferenceError | TypeError | RangeError} where there is no shared memory
  */
 export function sharedKernelMemory(bytes: number): WebAssembly.Memory {
-  return new WebAssembly.Memory({ initial: pagesOf(bytes), maximum: pagesOf(bytes), shared: true });
+  return new WebAssembly.Memory({ initial: pagesOf(bytes), maximum: MAX_PAGES, shared: true });
 }
 
 function pagesOf(bytes: number): number {

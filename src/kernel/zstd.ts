@@ -6,14 +6,15 @@
 import type { BlockEngine, EngineFrame } from "../codec/zstd/engine.ts";
 import { FormatError, LimitExceeded } from "../errors.ts";
 import { IO_BASE, kernelMemory, loadKernel, PAGE } from "./load.ts";
+import { kernelMove, type Move } from "./move.ts";
 
 const MAX_BLOCK_SIZE = 131072;
 
 /** The kernel may read this far behind the input, and write this far behind the room of a block. */
 const OVERSHOOT = 32;
 
-const INPUT = IO_BASE;
-const HISTORY = INPUT + MAX_BLOCK_SIZE + OVERSHOOT;
+/** Bytes in front of the history, for the input. */
+const INPUT_SIZE = MAX_BLOCK_SIZE + OVERSHOOT;
 
 /** What a block needs at its place in the history, whatever it regenerates. */
 const ROOM = MAX_BLOCK_SIZE + OVERSHOOT;
@@ -55,45 +56,74 @@ export class KernelZstdEngine implements BlockEngine {
   /** The memory that views of `take` are on. Only this engine may grow it. */
   readonly memory: WebAssembly.Memory;
   readonly #kernel: Exports;
+  readonly #move: Move | null;
+  /** The memory's buffer when it was given, on which the host may have views still. */
+  readonly #firstBuffer: ArrayBufferLike;
+  /** Addresses: where a block is collected, and where the history begins. */
+  readonly #collected: number;
+  readonly #history: number;
   #bytes: Uint8Array;
 
   #windowSize = 0;
   #blockMax = 0;
   /** End of the buffer when it has its full size. */
-  #fullEnd = HISTORY;
+  #fullEnd: number;
   /** Where the next block goes. */
-  #position = HISTORY;
+  #position: number;
   /** End of the lap before; 0 in the first one of a frame. */
   #lapEnd = 0;
   /** Bytes of the frame that a match could reach, at most the window. */
   #reach = 0;
 
-  #inputEnd = INPUT;
+  /** The block: where it was collected, or where it is. */
+  #input = 0;
+  #inputEnd = 0;
   #blobOffset = 0;
 
-  private constructor(memory: WebAssembly.Memory, kernel: Exports) {
+  private constructor(
+    memory: WebAssembly.Memory,
+    firstBuffer: ArrayBufferLike,
+    base: number,
+    kernel: Exports,
+    move: Move | null,
+  ) {
     this.memory = memory;
+    this.#firstBuffer = firstBuffer;
     this.#kernel = kernel;
+    this.#move = move;
+    this.#collected = base;
+    this.#history = this.#position = this.#fullEnd = base + INPUT_SIZE;
     this.#bytes = new Uint8Array(memory.buffer);
     kernel.init();
   }
 
   /**
-   * A new engine with a memory of its own, of about 1 MiB.
+   * A new engine.
+   * @param memory to share with other kernels, of which no other may grow it; one of its own if not given
+   * @param base address from which on all of the memory is this engine's; it begins with about 1 MiB
    * @throws {WebAssembly.CompileError} where the runtime lacks what the kernel needs: ask `kernelsRun` first
+   * @throws {RangeError} where there is no memory
    */
-  static async create(): Promise<KernelZstdEngine> {
-    const memory = kernelMemory(HISTORY - IO_BASE + FIRST_CAPACITY + OVERSHOOT);
-    return new KernelZstdEngine(memory, await loadKernel("zstd", memory) as unknown as Exports);
+  static async create(memory?: WebAssembly.Memory, base = IO_BASE): Promise<KernelZstdEngine> {
+    if (base < IO_BASE) {
+      throw new RangeError(`Cannot decode at address ${base}: kernels have their tables there`);
+    }
+    const needed = base + INPUT_SIZE + FIRST_CAPACITY + OVERSHOOT;
+    const own = memory ?? kernelMemory(needed - IO_BASE);
+    const firstBuffer = own.buffer;
+    const missing = needed - own.buffer.byteLength;
+    if (missing > 0) own.grow(Math.ceil(missing / PAGE));
+    const kernel = await loadKernel("zstd", own) as unknown as Exports;
+    return new KernelZstdEngine(own, firstBuffer, base, kernel, memory ? await kernelMove(own) : null);
   }
 
   resetFrame({ windowSize, blockMax }: EngineFrame): void {
     this.#windowSize = windowSize;
     this.#blockMax = blockMax;
-    this.#position = HISTORY;
+    this.#position = this.#history;
     this.#lapEnd = 0;
     this.#reach = 0;
-    this.#fullEnd = HISTORY + windowSize + 2 * ROOM +
+    this.#fullEnd = this.#history + windowSize + 2 * ROOM +
       Math.min(Math.max(3 * windowSize, MIN_SLACK), MAX_SLACK);
     this.#kernel.resetFrame();
   }
@@ -101,14 +131,14 @@ export class KernelZstdEngine implements BlockEngine {
   reserve(_size: number, blobOffset: number): void {
     if (this.#position + ROOM > this.#fullEnd) {
       this.#lapEnd = this.#position;
-      this.#position = HISTORY;
+      this.#position = this.#history;
     } else if (this.#position + ROOM > this.#bytes.length) {
       this.#grow(blobOffset);
     }
   }
 
   raw(piece: Uint8Array, at: number): void {
-    this.#bytes.set(piece, this.#position + at);
+    this.#put(piece, this.#position + at);
   }
 
   rle(byte: number, size: number): void {
@@ -116,25 +146,28 @@ export class KernelZstdEngine implements BlockEngine {
   }
 
   startCompressed(blobOffset: number): void {
-    this.#inputEnd = INPUT;
+    this.#input = this.#inputEnd = this.#collected;
     this.#blobOffset = blobOffset;
   }
 
-  append(piece: Uint8Array): void {
-    this.#bytes.set(piece, this.#inputEnd);
+  append(piece: Uint8Array, last: boolean): void {
+    if (last && this.#inputEnd === this.#collected && this.#isOurs(piece)) {
+      // What the kernel reads around its input is in this memory here, too.
+      this.#input = this.#inputEnd = piece.byteOffset;
+    } else this.#put(piece, this.#inputEnd);
     this.#inputEnd += piece.length;
   }
 
   decode(): number {
     this.reserve(this.#blockMax, this.#blobOffset);
     const size = this.#kernel.decodeBlock(
-      INPUT,
+      this.#input,
       this.#inputEnd,
       this.#position,
       this.#blockMax,
       this.#reach,
       this.#windowSize,
-      HISTORY,
+      this.#history,
       this.#lapEnd,
     );
     if (size < 0) throw this.#corrupt(-size);
@@ -148,10 +181,20 @@ export class KernelZstdEngine implements BlockEngine {
     return this.#bytes.subarray(from, from + size);
   }
 
+  #put(piece: Uint8Array, address: number): void {
+    if (this.#move && this.#isOurs(piece)) this.#move(address, piece.byteOffset, piece.length);
+    else this.#bytes.set(piece, address);
+  }
+
+  /** Whether bytes lie in the memory of this engine. */
+  #isOurs({ buffer }: Uint8Array): boolean {
+    return buffer === this.#firstBuffer || buffer === this.#bytes.buffer;
+  }
+
   /** Doubles the buffer, up to its full size: growing a hundred times would renew as many views. */
   #grow(blobOffset: number): void {
-    const capacity = Math.min(2 * (this.#bytes.length - HISTORY) + ROOM, this.#fullEnd - HISTORY);
-    const pages = Math.ceil((HISTORY + capacity) / PAGE) - this.#bytes.length / PAGE;
+    const capacity = Math.min(2 * (this.#bytes.length - this.#history) + ROOM, this.#fullEnd - this.#history);
+    const pages = Math.ceil((this.#history + capacity) / PAGE) - this.#bytes.length / PAGE;
     try {
       this.memory.grow(pages);
     } catch (cause) {

@@ -45,7 +45,8 @@ export function workerPool(
 /** Starts a worker. @throws where Deno may not read its files */
 export function spawn(hashes: Pick<ChosenHashes, "long" | "laneLimit"> = NATIVE): WorkerPort {
   requirePermission();
-  const worker = new Worker(FILE, { workerData: hashes });
+  // Flags of the program are not the worker's: with `--eval` and `--input-type` it would not start.
+  const worker = new Worker(FILE, { workerData: hashes, execArgv: [] });
   return {
     post: (message) => worker.postMessage(message),
     listen(onMessage, onDeath) {

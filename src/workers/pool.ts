@@ -30,6 +30,8 @@ export interface Pipeline {
   close(): void;
 }
 
+const NO_DIGESTS = { input: false, output: false };
+
 export class WorkerPool {
   readonly plan: PoolPlan;
   readonly #spawn: Spawn;
@@ -64,7 +66,7 @@ export class WorkerPool {
   async pipeline(
     events: CodecEvents,
     lanes: number,
-    options: Omit<ParallelOptions, "taskSize">,
+    options: Pick<ParallelOptions, "container" | "zstdWindow">,
   ): Promise<Pipeline | null> {
     this.start();
     const threads = this.#threads.filter(({ state }) => state === "idle");
@@ -82,7 +84,16 @@ export class WorkerPool {
       closeWorkers();
       return null;
     }
-    const decoder = new ParallelDecoder(events, threads, { ...options, taskSize: this.plan.taskSize });
+    const digests = threads.length > 1
+      ? NO_DIGESTS
+      : (hasher || options.container === "zstd"
+        ? { input: true, output: false }
+        : { input: false, output: true });
+    const decoder = new ParallelDecoder(events, threads, {
+      ...options,
+      taskSize: this.plan.taskSize,
+      digests,
+    });
     const rings = threads.map(({ ring }) => ring);
     const queue = hasher?.queue(lanes, rings, (error) => decoder.died(error)) ?? null;
     return {

@@ -9,8 +9,9 @@
  * are ready, each of which has a reader more (the word grows before the message is sent). Parts that were told of do not
  * change until all readers and the decoder itself have let go of the slot.
  *
- * The output slots lie behind one another in the memory of the inflate kernel, which writes right into them, and finds
- * its window in front of where it writes. Kernel tables and what the kernel copies of input lie in front of the rings.
+ * The output slots lie behind one another in the memory of the kernels. That of inflate writes right into them, and finds
+ * its window in front of where it writes; that of zstd has a history of its own behind the rings. Kernel tables and what
+ * kernels copy of input lie in front of the rings.
  *
  * The buffer itself is posted once, never views of it: Deno 2.9 takes 150 ms to clone one MiB of a typed array.
  *
@@ -23,13 +24,13 @@ import { IO_BASE, sharedKernelMemory } from "../kernel/load.ts";
 
 /** Compressed bytes on their way to the decoder. */
 export const INPUT_SLOTS = 3;
-export const INPUT_SIZE = 512 * 1024;
+export const INPUT_SIZE = 1024 * 1024;
 
 export const OUTPUT_SLOTS = 6;
 /** Bytes of decoded data in one slot. */
-export const OUTPUT_SIZE = 256 * 1024;
+export const OUTPUT_SIZE = 512 * 1024;
 /** 64-bit numbers of events in one slot. */
-export const EVENT_NUMBERS = 4096;
+export const EVENT_NUMBERS = 8192;
 
 /** Words: tasks below this number are cancelled ... */
 const CANCELLED_BELOW = 0;
@@ -47,10 +48,12 @@ const INPUT_AT = EVENTS_AT + OUTPUT_SLOTS * EVENT_NUMBERS * 8;
 /** The window of what is written to the first slot ends here. */
 const OUTPUT_AT = INPUT_AT + INPUT_SLOTS * INPUT_SIZE + WINDOW;
 const END = OUTPUT_AT + OUTPUT_SLOTS * OUTPUT_SIZE;
+/** Behind the rings: zstd's history, which only the decoder knows, and for which the memory may grow. */
+export const HISTORY_AT = Math.ceil(END / 64) * 64;
 
-/** A memory for one decoding thread, its kernel and its rings. @throws where there is no shared memory */
+/** A memory for one decoding thread, its kernels and its rings. @throws where there is no shared memory */
 export function ringMemory(): WebAssembly.Memory {
-  return sharedKernelMemory(END - IO_BASE);
+  return sharedKernelMemory(HISTORY_AT - IO_BASE);
 }
 
 /** Thrown out of a decoder whose task was cancelled while it waited. */

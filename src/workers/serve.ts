@@ -9,11 +9,13 @@ import { type CodecTools, decoderFor, loadTools } from "../codec/open.ts";
 import type { HashBackend, Hasher } from "../digest/hasher.ts";
 import { LayerproofError } from "../errors.ts";
 import type { OutputArea } from "../kernel/inflate.ts";
+import { kernelsRun } from "../kernel/load.ts";
+import { kernelMove, type Move } from "../kernel/move.ts";
 import { messageOf } from "../source/source.ts";
 import { EventWriter } from "./events.ts";
-import { errorText, type Reply, type Request } from "./messages.ts";
+import { errorText, type Reply, type Request, type WantedDigests } from "./messages.ts";
 import { HashService } from "./remote-queue.ts";
-import { OUTPUT_SIZE, OUTPUT_SLOTS, Ring, ringMemory, TaskCancelled } from "./ring.ts";
+import { HISTORY_AT, OUTPUT_SIZE, OUTPUT_SLOTS, Ring, ringMemory, TaskCancelled } from "./ring.ts";
 
 /**
  * Answers requests until the worker ends.
@@ -45,9 +47,10 @@ class Service {
   #ring: Ring | null = null;
   #output: Output | null = null;
   #decoder: StreamDecoder | null = null;
-  /** Hashes the input of this task. */
-  #hasher: Hasher | null = null;
-  #digestTask = -1;
+  #inputHash: Hasher | null = null;
+  #outputHash: Hasher | null = null;
+  /** What is hashed of the task. */
+  #digests: WantedDigests & { readonly task: number } = { task: -1, input: false, output: false };
   readonly #hash: HashService;
 
   constructor(hashes: HashBackend, reply: (message: Reply) => void) {
@@ -64,8 +67,8 @@ class Service {
       case "start":
         return this.#start(request);
       case "input":
-        if (request.task === this.#digestTask) {
-          this.#hasher!.update(this.#ring!.input(request.slot).subarray(0, request.length));
+        if (request.task === this.#digests.task && this.#digests.input) {
+          this.#inputHash!.update(this.#ring!.input(request.slot).subarray(0, request.length));
         }
         if (!this.#ring!.isCancelled(request.task)) {
           this.#step(
@@ -96,36 +99,43 @@ class Service {
       whole = true;
     });
     this.#decoder = null;
-    const digest = task === this.#digestTask ? this.#hasher!.finish() : null;
-    if (whole || digest) this.#reply({ kind: "ended", task, digest });
+    const wanted = task === this.#digests.task ? this.#digests : null;
+    const input = wanted?.input ? this.#inputHash!.finish() : null;
+    const output = wanted?.output && whole ? this.#outputHash!.finish() : null;
+    if (whole || input) this.#reply({ kind: "ended", task, input, output });
   }
 
-  #makeRing(): void {
+  async #makeRing(): Promise<void> {
     this.#memory = ringMemory();
     const buffer = this.#memory.buffer as unknown as SharedArrayBuffer;
     this.#ring = new Ring(buffer);
-    this.#output = new Output(this.#ring, this.#reply);
+    const move = kernelsRun ? await kernelMove(this.#memory) : null;
+    this.#output = new Output(this.#ring, this.#memory, move, this.#reply);
     this.#reply({ kind: "ring", buffer });
   }
 
   async #start(
-    { task, container, blobOffset, zstdWindow, digest }: Request & { kind: "start" },
+    { task, container, blobOffset, zstdWindow, digests }: Request & { kind: "start" },
   ): Promise<void> {
-    if (digest) {
-      this.#hasher ??= await this.#hashes.sha256();
-      // A task before may have ended in the middle.
-      this.#hasher.finish();
-      this.#digestTask = task;
-    }
+    this.#digests = { task, ...digests };
+    if (digests.input) this.#inputHash = await this.#newHash(this.#inputHash);
+    if (digests.output) this.#outputHash = await this.#newHash(this.#outputHash);
     let tools = this.#tools.get(container);
     if (!tools) {
       tools = await loadTools(container, this.#hashes, {
-        place: { memory: this.#memory!, area: this.#output! },
+        place: { memory: this.#memory!, area: this.#output!, history: HISTORY_AT },
       });
       this.#tools.set(container, tools);
     }
-    this.#output!.beginTask(task);
+    this.#output!.beginTask(task, digests.output ? this.#outputHash : null);
     this.#decoder = decoderFor(container, this.#output!, tools, { zstdWindow, blobOffset });
+  }
+
+  /** A hash that has taken nothing: a task before may have ended in the middle. */
+  async #newHash(hash: Hasher | null): Promise<Hasher> {
+    if (!hash) return await this.#hashes.sha256();
+    hash.finish();
+    return hash;
   }
 
   /** One step of a task that goes on; a task that failed or was cancelled takes no more steps. */
@@ -147,11 +157,19 @@ class Service {
 
 /**
  * Lays events and bytes down in output slots, one slot after the other. The inflate kernel writes its output where it is
- * to lie; what comes from elsewhere is copied.
+ * to lie; what comes from elsewhere is moved there.
  */
 class Output implements CodecEvents, OutputArea {
   readonly #ring: Ring;
+  /** That of the ring; when it has grown, views of it are on another buffer. */
+  readonly #memory: WebAssembly.Memory;
+  #grown: ArrayBufferLike | null = null;
+  readonly #move: Move | null;
   readonly #reply: (message: Reply) => void;
+  /** What hashes the decoded bytes, or null; and the addresses of those that it has not taken yet. */
+  #hash: Hasher | null = null;
+  #hashFrom = 0;
+  #hashTo = 0;
   readonly #events = new EventWriter(new Float64Array(0));
   #task = -1;
   #slot = OUTPUT_SLOTS - 1;
@@ -164,8 +182,10 @@ class Output implements CodecEvents, OutputArea {
   /** Numbers of events that were sent. */
   #sentNumbers = 0;
 
-  constructor(ring: Ring, reply: (message: Reply) => void) {
+  constructor(ring: Ring, memory: WebAssembly.Memory, move: Move | null, reply: (message: Reply) => void) {
     this.#ring = ring;
+    this.#memory = memory;
+    this.#move = move;
     this.#reply = reply;
   }
 
@@ -173,9 +193,14 @@ class Output implements CodecEvents, OutputArea {
     return this.#task;
   }
 
-  /** What a task before has left unsent was cancelled. */
-  beginTask(task: number): void {
+  /**
+   * What a task before has left unsent was cancelled.
+   * @param hash takes all decoded bytes, as of each `flush`
+   */
+  beginTask(task: number, hash: Hasher | null): void {
     this.#task = task;
+    this.#hash = hash;
+    this.#hashFrom = this.#hashTo = 0;
     this.#at = this.#sent;
     this.#events.truncate(this.#sentNumbers);
   }
@@ -198,6 +223,8 @@ class Output implements CodecEvents, OutputArea {
     this.#sent = this.#at;
     this.#sentNumbers = this.#events.length;
     this.#events.seal();
+    // Only now: the other thread has something to do meanwhile.
+    this.#hashRun();
   }
 
   /**
@@ -249,17 +276,27 @@ class Output implements CodecEvents, OutputArea {
   // From the decoder
 
   data(bytes: Uint8Array): void {
-    const inPlace = bytes.buffer === this.#ring.buffer && bytes.byteOffset === this.#at;
+    const inPlace = bytes.byteOffset === this.#at && this.#isOurs(bytes);
     if (!inPlace) return this.#copy(bytes, this.#noteData);
     this.#at += bytes.length;
-    this.#events.data(bytes.length);
+    this.#noteData(bytes.length);
   }
 
   skippableData(bytes: Uint8Array): void {
     this.#copy(bytes, this.#noteSkippable);
   }
 
-  readonly #noteData = (count: number): void => this.#events.data(count);
+  /** @param count of bytes in front of `#at` */
+  readonly #noteData = (count: number): void => {
+    this.#events.data(count);
+    if (!this.#hash) return;
+    const from = this.#at - count;
+    if (this.#hashTo !== from) {
+      this.#hashRun();
+      this.#hashFrom = from;
+    }
+    this.#hashTo = this.#at;
+  };
   readonly #noteSkippable = (count: number): void => this.#events.skippableData(count);
 
   /** @param note tells the events of bytes in the slot */
@@ -267,13 +304,29 @@ class Output implements CodecEvents, OutputArea {
     for (let from = 0; from < bytes.length;) {
       this.#open();
       const count = Math.min(bytes.length - from, this.#end - this.#at);
-      this.#ring.output(this.#at, count).set(
-        count === bytes.length ? bytes : bytes.subarray(from, from + count),
-      );
+      if (this.#move && this.#isOurs(bytes)) this.#move(this.#at, bytes.byteOffset + from, count);
+      else {
+        this.#ring.output(this.#at, count).set(
+          count === bytes.length ? bytes : bytes.subarray(from, from + count),
+        );
+      }
       this.#at += count;
       note(count);
       from += count;
     }
+  }
+
+  /** Whether bytes lie in the memory of the ring. */
+  #isOurs({ buffer }: Uint8Array): boolean {
+    if (buffer === this.#grown || buffer === this.#ring.buffer) return true;
+    this.#grown = this.#memory.buffer;
+    return buffer === this.#grown;
+  }
+
+  #hashRun(): void {
+    const length = this.#hashTo - this.#hashFrom;
+    if (length > 0) this.#hash!.update(this.#ring.output(this.#hashFrom, length));
+    this.#hashFrom = this.#hashTo;
   }
 
   unitStart(unit: UnitStart): void {

@@ -90,6 +90,21 @@ for (const [name, plan] of PLANS) {
       }
     });
 
+    test("windows for which the shared memory has to grow, and members in it then", async () => {
+      const [once, other] = [randomBytes(5_000_000, 1), randomBytes(6_000_000, 2)];
+      // Raw blocks, and matches that reach back by 11 MB.
+      const layer = tar(["a", "b", "a again"].map((name, i) => ({ name, data: i === 1 ? other : once })));
+      const frame = zstdFrame(layer, { windowLog: 24, checksum: true });
+      expect(frame.length).toBeLessThan(12_000_000);
+      const damaged = frame.slice();
+      damaged[frame.length - 100]! ^= 1;
+      for (
+        const blob of [frame, damaged, gzipMember(layer), gzipMember(layer).subarray(0, 9_000_000), frame]
+      ) {
+        await sameReport(blob, pool, expecting({ diffID: sha256(layer) }));
+      }
+    });
+
     test("a limit for the ratio counts alike", async () => {
       const zeros = new Uint8Array(72_000_000);
       const content = tar([{ name: "zeros", data: zeros }, { name: "noise", data: randomBytes(900_000, 1) }]);

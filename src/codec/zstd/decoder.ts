@@ -202,8 +202,9 @@ export class ZstdDecoder {
       this.#engine.rle(piece[0]!, this.#blockSize);
       this.#endBlock(this.#blockSize);
     } else {
-      this.#engine.append(piece);
-      if (this.#bodyLeft === 0) this.#decodeBlock();
+      const last = this.#bodyLeft === 0;
+      this.#engine.append(piece, last);
+      if (last) this.#decodeBlock();
     }
     return at + size;
   }

@@ -42,8 +42,11 @@ export interface BlockEngine {
   /** Starts the collection of a compressed block, whose header is at `blobOffset` in the blob. */
   startCompressed(blobOffset: number): void;
 
-  /** Takes the next piece of the block; all together have at most `blockMax` bytes. */
-  append(piece: Uint8Array): void;
+  /**
+   * Takes the next piece of the block; all together have at most `blockMax` bytes.
+   * @param last whether the block ends with it: then it stays as it is until `decode`, which is called next
+   */
+  append(piece: Uint8Array, last: boolean): void;
 
   /**
    * Decodes the block that was collected (RFC 8878, 3.1.1.3).
