@@ -5,8 +5,8 @@
  *                                     # temporary directory
  *
  * Prints one row a command: wall seconds (best of 5, the commands in turn, so that what else the machine does meets all
- * of them), MB/s of uncompressed data, peak memory of all processes together, ratio to the peer. The peers compute the
- * diffID and nothing else. Deno runs the sources, Node the built package.
+ * of them), MB/s of uncompressed data, peak memory of all processes together, ratio to the peer, which reads the same
+ * layer, and computes the diffID and nothing else. Deno runs the sources, Node the built package.
  *
  * @module
  */
@@ -31,24 +31,25 @@ const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
 const deno = `deno run -A ${quote(join(root, "src/cli/main.ts"))} verify --no-progress`;
 const node = `node ${quote(join(root, "dist/bin/layerproof.js"))} verify --no-progress`;
 
-for (
-  const { peer, source, kinds } of [
-    { peer: "gunzip", source: layers.gzip, kinds: { gzip: layers.gzip, eStargz: layers.estargz } },
-    {
-      peer: "zstd -d",
-      source: layers.zstd,
-      kinds: { zstd: layers.zstd, "zstd:chunked": layers.zstdChunked },
-    },
-  ]
-) {
-  const commands = new Map([[`${peer} -c | sha256sum`, `${peer} -c < ${quote(source)} | sha256sum`]]);
-  for (const [kind, layer] of Object.entries(kinds)) {
-    commands.set(`layerproof, Deno, ${kind}`, `${deno} ${quote(layer)}`);
-    commands.set(`layerproof, Node, ${kind}`, `${node} ${quote(layer)}`);
-  }
-  const results = await best([...commands.values()], RUNS);
-  [...commands.keys()].forEach((name, index) => row(name, results[index]!, results[0]!));
-}
+/** The peer of a layer reads the same file. */
+const LAYERS = [
+  { kind: "gzip", layer: layers.gzip, peer: "gunzip -c" },
+  { kind: "eStargz", layer: layers.estargz, peer: "gunzip -c" },
+  { kind: "zstd", layer: layers.zstd, peer: "zstd -d -c" },
+  { kind: "zstd:chunked", layer: layers.zstdChunked, peer: "zstd -d -c" },
+];
+const commands = LAYERS.flatMap(({ layer, peer }) => [
+  `${peer} < ${quote(layer)} | sha256sum`,
+  `${deno} ${quote(layer)}`,
+  `${node} ${quote(layer)}`,
+]);
+const results = await best(commands, RUNS);
+LAYERS.forEach(({ kind, peer }, index) => {
+  const [piped, inDeno, inNode] = results.slice(3 * index, 3 * index + 3) as [Run, Run, Run];
+  row(`${kind}: ${peer} | sha256sum`, piped, piped);
+  row(`${kind}: layerproof, Deno`, inDeno, piped);
+  row(`${kind}: layerproof, Node`, inNode, piped);
+});
 
 function row(name: string, { seconds, peak }: Run, peer: Run): void {
   const rate = `${Math.round(bytes / seconds / 1e6)} MB/s`;
@@ -58,5 +59,5 @@ function row(name: string, { seconds, peak }: Run, peer: Run): void {
     `${Math.round(peak / 2 ** 20)} MiB`,
     `${(peer.seconds / seconds).toFixed(2)}x`,
   ];
-  console.log(name.padEnd(34) + columns.map((text) => text.padStart(11)).join(""));
+  console.log(name.padEnd(40) + columns.map((text) => text.padStart(11)).join(""));
 }

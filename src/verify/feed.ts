@@ -26,12 +26,8 @@ export interface FeedOptions {
 
 /** Takes what is decoded. */
 export interface FeedTarget extends CodecEvents {
-  /**
-   * Called once, before any event.
-   * @param queue for what is to be hashed of the output
-   * @param outputDigest whether the digest of all output comes with the end, so that the target need not hash it
-   */
-  begin(container: Container, queue: DigestQueue, outputDigest: boolean): void;
+  /** Called once, before any event. @param queue for what is to be hashed of the output */
+  begin(container: Container, queue: DigestQueue): void;
 }
 
 /** What is known when the blob has gone by. */
@@ -40,8 +36,6 @@ export interface FedBlob {
   readonly size: number;
   /** SHA-256 in lower-case hex. */
   readonly digest: string;
-  /** The same of all output, where the target was promised it, and unless there is an error. */
-  readonly outputDigest: string | null;
   /** Why it could not be decoded to its end, or null. */
   readonly error: LayerproofError | null;
 }
@@ -68,7 +62,7 @@ export class BlobFeed {
   #container: Container = "empty";
   #pipeline: Pipeline | null = null;
   #decoder: BlobDecoder | null = null;
-  /** The decoder, where its thread hashes the blob. */
+  /** The decoder, where its thread hashes the blob as well. */
   #hashing: ParallelDecoder | null = null;
   #size = 0;
   #error: LayerproofError | null = null;
@@ -109,8 +103,7 @@ export class BlobFeed {
     return {
       container: this.#container,
       size: this.#size,
-      digest: this.#hashing ? this.#hashing.digests.input! : this.#hash.finish(),
-      outputDigest: this.#error ? null : this.#pipeline?.decoder.digests.output ?? null,
+      digest: this.#hashing ? this.#hashing.digest! : this.#hash.finish(),
       error: this.#error,
     };
   }
@@ -136,11 +129,9 @@ export class BlobFeed {
     this.#head = null;
     this.#container = detectContainer(firstBytes(head, DETECT_BYTES));
     this.#pipeline = await this.#share();
-    const share = this.#pipeline?.decoder.hashes;
-    this.#hashing = share?.input ? this.#pipeline!.decoder : null;
+    this.#hashing = this.#pipeline?.decoder.hashes ? this.#pipeline.decoder : null;
     const { hashes, lanes } = this.#options;
-    const queue = this.#pipeline?.queue ?? await LocalQueue.create(hashes, lanes);
-    this.#target.begin(this.#container, queue, share?.output ?? false);
+    this.#target.begin(this.#container, this.#pipeline?.queue ?? await LocalQueue.create(hashes, lanes));
     await this.#decode(async () => {
       this.#decoder = this.#pipeline?.decoder ?? await this.#ownDecoder();
     });

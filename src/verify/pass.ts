@@ -81,8 +81,7 @@ export class LayerPass implements FeedTarget, TarHandler {
   #container: Container = "empty";
   /** What hashes the decompressed stream; there from `begin` on. */
   #queue!: DigestQueue;
-  /** Of all output, where it is hashed nowhere else. */
-  #diff: DigestLane | null = null;
+  #diff!: DigestLane;
   #payload!: PayloadHasher;
   #outSize = 0;
   #tarError: LayerproofError | null = null;
@@ -119,24 +118,23 @@ export class LayerPass implements FeedTarget, TarHandler {
 
   /** Ends the pass; the TOC's other direction and claims are the caller's. */
   async end(): Promise<PassResult> {
-    const { container, size, digest, outputDigest, error: codecError } = await this.#feed.end();
+    const { container, size, digest, error: codecError } = await this.#feed.end();
     let tarEnd: TarEnd | null = null;
     if (!codecError && !this.#tarError) this.#read(() => tarEnd = this.#tar.end());
     if (tarEnd) {
       this.#tree.end({ estargz: this.estargz.footer !== null });
       this.#reportEnd(tarEnd);
     }
-    // That of an uncompressed tar is its blob's digest.
-    let diff = container === "tar" ? digest : outputDigest;
-    this.#diff?.finish((hex) => diff = hex);
+    let diff = "";
+    this.#diff.finish((hex) => diff = hex);
     await this.#queue.settle();
-    if (!codecError && diff === null) throw new Error("the digest of the decompressed stream is missing");
     this.close();
     return {
       container,
       size,
       digest: `sha256:${digest}`,
-      diffID: codecError ? null : `sha256:${diff}`,
+      // That of an uncompressed tar is its blob's digest.
+      diffID: codecError ? null : `sha256:${container === "tar" ? digest : diff}`,
       uncompressedSize: codecError ? null : this.#outSize,
       codecError,
       tarError: this.#tarError,
@@ -163,10 +161,10 @@ export class LayerPass implements FeedTarget, TarHandler {
 
   // From the feed
 
-  begin(container: Container, queue: DigestQueue, outputDigest: boolean): void {
+  begin(container: Container, queue: DigestQueue): void {
     this.#container = container;
     this.#queue = queue;
-    if (container !== "tar" && !outputDigest) this.#diff = queue.lane(DIFF);
+    this.#diff = queue.lane(DIFF);
     this.#payload = new PayloadHasher(queue, queue.lane(PIECE), queue.lane(WHOLE));
   }
 
@@ -191,7 +189,7 @@ export class LayerPass implements FeedTarget, TarHandler {
   }
 
   #takeOutput(bytes: Uint8Array): void {
-    this.#diff?.update(bytes);
+    if (this.#container !== "tar") this.#diff.update(bytes);
     this.#outSize += bytes.length;
     this.#read(() => this.#tar.push(bytes));
     if (this.#container === "gzip") this.estargz.data(bytes);

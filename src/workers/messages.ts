@@ -12,14 +12,6 @@ import {
   UnsupportedError,
 } from "../errors.ts";
 
-/** Which SHA-256 a decoding worker is to compute. */
-export interface WantedDigests {
-  /** Of all input, whatever becomes of the task. */
-  readonly input: boolean;
-  /** Of all that is decoded, if it is decoded to the end. */
-  readonly output: boolean;
-}
-
 /** To a worker. Tasks are numbered upwards; the messages of a task come in the order of this list. */
 export type Request =
   /** Asks for the memory that both sides are to have; once. */
@@ -31,7 +23,8 @@ export type Request =
     readonly container: Container;
     readonly blobOffset: number;
     readonly zstdWindow: number;
-    readonly digests: WantedDigests;
+    /** Whether the SHA-256 of all input is wanted, whatever becomes of the task. */
+    readonly digest: boolean;
   }
   /** The bytes in an input slot are next. */
   | { readonly kind: "input"; readonly task: number; readonly slot: number; readonly length: number }
@@ -72,13 +65,8 @@ export type Reply =
     readonly numbers: number;
   }
   | { readonly kind: "marked"; readonly task: number; readonly atBoundary: boolean }
-  /** The digests that were wanted, in lower-case hex; that of the input comes behind `wrong`, and for cancelled tasks too. */
-  | {
-    readonly kind: "ended";
-    readonly task: number;
-    readonly input: string | null;
-    readonly output: string | null;
-  }
+  /** `digest` of all input, lower-case hex, where it was wanted; it comes behind `wrong`, and for cancelled tasks too. */
+  | { readonly kind: "ended"; readonly task: number; readonly digest: string | null }
   /** The decoder found the blob wrong. */
   | { readonly kind: "wrong"; readonly task: number; readonly error: ErrorText }
   /** In the order in which messages were finished. */

@@ -14,7 +14,7 @@ import type { BlobDecoder, CodecEvents } from "../codec/events.ts";
 import type { WorkerFailed } from "../errors.ts";
 import { findUnit } from "./boundaries.ts";
 import { replay } from "./events.ts";
-import { errorOf, type Reply, type WantedDigests } from "./messages.ts";
+import { errorOf, type Reply } from "./messages.ts";
 import { Signal } from "./signal.ts";
 import type { Thread, ThreadUser } from "./thread.ts";
 
@@ -29,8 +29,6 @@ export interface ParallelOptions {
   readonly zstdWindow: number;
   /** Shortest part of the stream that is given to a thread, in compressed bytes. */
   readonly taskSize: number;
-  /** What the only thread hashes as well; nothing where there are several, each of which sees only parts. */
-  readonly digests: WantedDigests;
 }
 
 /** A part of the stream, and the thread that decodes it. */
@@ -69,8 +67,13 @@ export class ParallelDecoder implements BlobDecoder, ThreadUser {
   readonly #signal = new Signal();
 
   readonly dataLasts = true;
-  readonly hashes: WantedDigests;
-  #digests: { readonly input: string | null; readonly output: string | null } = { input: null, output: null };
+  /**
+   * Whether the only thread hashes the blob as well, whatever becomes of its decoding. So two threads have the same work:
+   * of a 650 MB eStargz, inflating takes 1.2 s, the CRC 0.2 s, the blob's digest 0.2 s; diffID and chunks 0.9 s, all that
+   * is known of entries 0.7 s.
+   */
+  readonly hashes: boolean;
+  #digest: string | null = null;
   #abandoned = false;
   /** The task that was told that there are no more bytes. */
   #ending = -1;
@@ -79,7 +82,7 @@ export class ParallelDecoder implements BlobDecoder, ThreadUser {
   constructor(events: CodecEvents, threads: readonly Thread[], options: ParallelOptions) {
     this.#events = this.#counting(events);
     this.#threads = threads;
-    this.hashes = options.digests;
+    this.hashes = threads.length === 1;
     this.#options = options;
     for (const thread of threads) thread.attach(this);
     this.#begin(0);
@@ -119,7 +122,7 @@ export class ParallelDecoder implements BlobDecoder, ThreadUser {
   /** From now on no events are told, and nothing is decoded; bytes are still hashed, if they are at all. */
   abandon(): void {
     this.#abandoned = true;
-    if (!this.hashes.input) {
+    if (!this.hashes) {
       for (const task of this.#tasks) this.#drop(task);
       this.#tasks.length = 0;
     }
@@ -131,9 +134,9 @@ export class ParallelDecoder implements BlobDecoder, ThreadUser {
     return this.#inOffset;
   }
 
-  /** SHA-256 of blob and output in lower-case hex, when `end` has resolved and where `hashes` says so; else null. */
-  get digests(): { readonly input: string | null; readonly output: string | null } {
-    return this.#digests;
+  /** SHA-256 of the blob in lower-case hex, when `end` has resolved and where `hashes` says so; else null. */
+  get digest(): string | null {
+    return this.#digest;
   }
 
   /** Gives the threads back, whatever they are doing. */
@@ -198,7 +201,7 @@ export class ParallelDecoder implements BlobDecoder, ThreadUser {
       marked: false,
     });
     const { container, zstdWindow } = this.#options;
-    thread.start({ task: number, container, zstdWindow, blobOffset, digests: this.hashes });
+    thread.start({ task: number, container, zstdWindow, blobOffset, digest: this.hashes });
   }
 
   /** Where the current task is to end: at the next unit, if it is long enough by then; or at the end of `bytes`. */
@@ -274,7 +277,7 @@ export class ParallelDecoder implements BlobDecoder, ThreadUser {
           else this.#guessedWrong();
           break;
         case "ended":
-          this.#digests = reply;
+          this.#digest = reply.digest;
           this.#tasks.shift();
           break;
         case "wrong":

@@ -30,8 +30,6 @@ export interface Pipeline {
   close(): void;
 }
 
-const NO_DIGESTS = { input: false, output: false };
-
 export class WorkerPool {
   readonly plan: PoolPlan;
   readonly #spawn: Spawn;
@@ -66,7 +64,7 @@ export class WorkerPool {
   async pipeline(
     events: CodecEvents,
     lanes: number,
-    options: Pick<ParallelOptions, "container" | "zstdWindow">,
+    options: Omit<ParallelOptions, "taskSize">,
   ): Promise<Pipeline | null> {
     this.start();
     const threads = this.#threads.filter(({ state }) => state === "idle");
@@ -84,16 +82,7 @@ export class WorkerPool {
       closeWorkers();
       return null;
     }
-    const digests = threads.length > 1
-      ? NO_DIGESTS
-      : (hasher || options.container === "zstd"
-        ? { input: true, output: false }
-        : { input: false, output: true });
-    const decoder = new ParallelDecoder(events, threads, {
-      ...options,
-      taskSize: this.plan.taskSize,
-      digests,
-    });
+    const decoder = new ParallelDecoder(events, threads, { ...options, taskSize: this.plan.taskSize });
     const rings = threads.map(({ ring }) => ring);
     const queue = hasher?.queue(lanes, rings, (error) => decoder.died(error)) ?? null;
     return {

@@ -13,7 +13,7 @@ import { kernelsRun } from "../kernel/load.ts";
 import { kernelMove, type Move } from "../kernel/move.ts";
 import { messageOf } from "../source/source.ts";
 import { EventWriter } from "./events.ts";
-import { errorText, type Reply, type Request, type WantedDigests } from "./messages.ts";
+import { errorText, type Reply, type Request } from "./messages.ts";
 import { HashService } from "./remote-queue.ts";
 import { HISTORY_AT, OUTPUT_SIZE, OUTPUT_SLOTS, Ring, ringMemory, TaskCancelled } from "./ring.ts";
 
@@ -47,10 +47,9 @@ class Service {
   #ring: Ring | null = null;
   #output: Output | null = null;
   #decoder: StreamDecoder | null = null;
-  #inputHash: Hasher | null = null;
-  #outputHash: Hasher | null = null;
-  /** What is hashed of the task. */
-  #digests: WantedDigests & { readonly task: number } = { task: -1, input: false, output: false };
+  /** Hashes the input of this task. */
+  #hasher: Hasher | null = null;
+  #digestTask = -1;
   readonly #hash: HashService;
 
   constructor(hashes: HashBackend, reply: (message: Reply) => void) {
@@ -67,8 +66,8 @@ class Service {
       case "start":
         return this.#start(request);
       case "input":
-        if (request.task === this.#digests.task && this.#digests.input) {
-          this.#inputHash!.update(this.#ring!.input(request.slot).subarray(0, request.length));
+        if (request.task === this.#digestTask) {
+          this.#hasher!.update(this.#ring!.input(request.slot).subarray(0, request.length));
         }
         if (!this.#ring!.isCancelled(request.task)) {
           this.#step(
@@ -99,10 +98,8 @@ class Service {
       whole = true;
     });
     this.#decoder = null;
-    const wanted = task === this.#digests.task ? this.#digests : null;
-    const input = wanted?.input ? this.#inputHash!.finish() : null;
-    const output = wanted?.output && whole ? this.#outputHash!.finish() : null;
-    if (whole || input) this.#reply({ kind: "ended", task, input, output });
+    const digest = task === this.#digestTask ? this.#hasher!.finish() : null;
+    if (whole || digest) this.#reply({ kind: "ended", task, digest });
   }
 
   async #makeRing(): Promise<void> {
@@ -115,11 +112,14 @@ class Service {
   }
 
   async #start(
-    { task, container, blobOffset, zstdWindow, digests }: Request & { kind: "start" },
+    { task, container, blobOffset, zstdWindow, digest }: Request & { kind: "start" },
   ): Promise<void> {
-    this.#digests = { task, ...digests };
-    if (digests.input) this.#inputHash = await this.#newHash(this.#inputHash);
-    if (digests.output) this.#outputHash = await this.#newHash(this.#outputHash);
+    if (digest) {
+      this.#hasher ??= await this.#hashes.sha256();
+      // A task before may have ended in the middle.
+      this.#hasher.finish();
+      this.#digestTask = task;
+    }
     let tools = this.#tools.get(container);
     if (!tools) {
       tools = await loadTools(container, this.#hashes, {
@@ -127,15 +127,8 @@ class Service {
       });
       this.#tools.set(container, tools);
     }
-    this.#output!.beginTask(task, digests.output ? this.#outputHash : null);
+    this.#output!.beginTask(task);
     this.#decoder = decoderFor(container, this.#output!, tools, { zstdWindow, blobOffset });
-  }
-
-  /** A hash that has taken nothing: a task before may have ended in the middle. */
-  async #newHash(hash: Hasher | null): Promise<Hasher> {
-    if (!hash) return await this.#hashes.sha256();
-    hash.finish();
-    return hash;
   }
 
   /** One step of a task that goes on; a task that failed or was cancelled takes no more steps. */
@@ -166,10 +159,6 @@ class Output implements CodecEvents, OutputArea {
   #grown: ArrayBufferLike | null = null;
   readonly #move: Move | null;
   readonly #reply: (message: Reply) => void;
-  /** What hashes the decoded bytes, or null; and the addresses of those that it has not taken yet. */
-  #hash: Hasher | null = null;
-  #hashFrom = 0;
-  #hashTo = 0;
   readonly #events = new EventWriter(new Float64Array(0));
   #task = -1;
   #slot = OUTPUT_SLOTS - 1;
@@ -193,14 +182,9 @@ class Output implements CodecEvents, OutputArea {
     return this.#task;
   }
 
-  /**
-   * What a task before has left unsent was cancelled.
-   * @param hash takes all decoded bytes, as of each `flush`
-   */
-  beginTask(task: number, hash: Hasher | null): void {
+  /** What a task before has left unsent was cancelled. */
+  beginTask(task: number): void {
     this.#task = task;
-    this.#hash = hash;
-    this.#hashFrom = this.#hashTo = 0;
     this.#at = this.#sent;
     this.#events.truncate(this.#sentNumbers);
   }
@@ -223,8 +207,6 @@ class Output implements CodecEvents, OutputArea {
     this.#sent = this.#at;
     this.#sentNumbers = this.#events.length;
     this.#events.seal();
-    // Only now: the other thread has something to do meanwhile.
-    this.#hashRun();
   }
 
   /**
@@ -279,24 +261,14 @@ class Output implements CodecEvents, OutputArea {
     const inPlace = bytes.byteOffset === this.#at && this.#isOurs(bytes);
     if (!inPlace) return this.#copy(bytes, this.#noteData);
     this.#at += bytes.length;
-    this.#noteData(bytes.length);
+    this.#events.data(bytes.length);
   }
 
   skippableData(bytes: Uint8Array): void {
     this.#copy(bytes, this.#noteSkippable);
   }
 
-  /** @param count of bytes in front of `#at` */
-  readonly #noteData = (count: number): void => {
-    this.#events.data(count);
-    if (!this.#hash) return;
-    const from = this.#at - count;
-    if (this.#hashTo !== from) {
-      this.#hashRun();
-      this.#hashFrom = from;
-    }
-    this.#hashTo = this.#at;
-  };
+  readonly #noteData = (count: number): void => this.#events.data(count);
   readonly #noteSkippable = (count: number): void => this.#events.skippableData(count);
 
   /** @param note tells the events of bytes in the slot */
@@ -321,12 +293,6 @@ class Output implements CodecEvents, OutputArea {
     if (buffer === this.#grown || buffer === this.#ring.buffer) return true;
     this.#grown = this.#memory.buffer;
     return buffer === this.#grown;
-  }
-
-  #hashRun(): void {
-    const length = this.#hashTo - this.#hashFrom;
-    if (length > 0) this.#hash!.update(this.#ring.output(this.#hashFrom, length));
-    this.#hashFrom = this.#hashTo;
   }
 
   unitStart(unit: UnitStart): void {
