@@ -61,6 +61,11 @@ export class SourceError extends LayerproofError {
   override readonly name = "SourceError";
 }
 
+/** What was made could not be put where it belongs: no permission, disk full. */
+export class OutputError extends LayerproofError {
+  override readonly name = "OutputError";
+}
+
 /** Well-formed as far as known, but of a kind that this package does not read (bzip2, zstd dictionaries). */
 export class UnsupportedError extends LayerproofError {
   override readonly name = "UnsupportedError";

@@ -47,6 +47,7 @@ export {
   FormatError,
   LayerproofError,
   LimitExceeded,
+  OutputError,
   type Place,
   SourceError,
   UnsupportedError,

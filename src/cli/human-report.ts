@@ -30,7 +30,8 @@ export function summaryLine(reports: readonly LayerReport[], style: Style): stri
   return `${style.bold(`${counted(reports.length, "layer")}:`)} ${parts.join(", ")}\n`;
 }
 
-function verdictLines({ layer, result, error }: LayerReport, style: Style): string[] {
+function verdictLines(report: LayerReport, style: Style): string[] {
+  const { layer, result, error } = report;
   const name = printable(layer);
   const lines: string[] = [];
   switch (result) {
@@ -47,6 +48,9 @@ function verdictLines({ layer, result, error }: LayerReport, style: Style): stri
     case "error":
       lines.push(`${style.red(style.bold("ERROR"))}  ${name}`);
       break;
+  }
+  if (!error && report.size !== null && report.digest === null) {
+    lines.push("  Only TOC and tar-split were read: nothing is said of contents, of digest and diffID.");
   }
   if (error) {
     lines.push(`  ${printable(error.message)} [${error.code}]`);

@@ -8,8 +8,8 @@ import process from "node:process";
 /** One output stream. */
 export interface Output {
   readonly isTerminal: boolean;
-  /** Resolves when the text is handed on; so output that is not read slows the program instead of filling memory. */
-  write(text: string): Promise<void>;
+  /** Resolves when the data is handed on; so output that is not read slows the program instead of filling memory. */
+  write(data: string | Uint8Array): Promise<void>;
 }
 
 /** The outside of a command. */
@@ -37,9 +37,9 @@ function output(stream: NodeJS.WriteStream): Output {
   stream.on("error", () => {});
   return {
     isTerminal: stream.isTTY === true,
-    write: (text) =>
+    write: (data) =>
       new Promise((resolve, reject) => {
-        stream.write(text, (error) => {
+        stream.write(data, (error) => {
           if (!error) resolve();
           else reject(isBrokenPipe(error) ? new BrokenPipe(error.message) : error);
         });

@@ -46,6 +46,11 @@ export function addVerifyCommand(program: Command, context: CommandContext): voi
     .option("--layer-index <n>", "which layer of --config, from 0 (needless if it has one)")
     .option("--toc <file>", "external eStargz TOC: its JSON, or the layer of the TOC image")
     .option("--platform <os/arch[/variant]>", "which images of an oci: layout (default: all)")
+    .optionsGroup("What is read:")
+    .option(
+      "--metadata-only",
+      "TOC and tar-split alone, a few small ranges: size and attributes, nothing of contents",
+    )
     .optionsGroup("Output:")
     .option("--json", "one JSON object a layer, one line each (schema/layer-report.schema.json)")
     .addOption(
@@ -84,7 +89,8 @@ async function verifyAll(layers: string[], raw: RawVerifyOptions, context: Comma
   const settings = { jobs: parseJobs(raw.jobs), hash: raw.hash };
   const { expect, toc } = await gatherGiven(raw, limits.toc ?? DEFAULT_LIMITS.toc);
   const tasks = await layerTasks(layers, expect, raw.platform);
-  const common: VerifyOptions = { limits, signal: io.signal, ...(toc ? { toc } : {}) };
+  const metadataOnly = raw.metadataOnly ?? false;
+  const common: VerifyOptions = { limits, metadataOnly, signal: io.signal, ...(toc ? { toc } : {}) };
   let engine: Promise<Engine> | null = null;
   const verifier: Verifier = {
     common,

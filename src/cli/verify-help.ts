@@ -36,6 +36,8 @@ Verdicts
                its own TOC), which anyone can forge: nothing is proved.
   mismatch     Something contradicts. Expected and actual value are shown under each other.
   error        The layer cannot be had or cannot be read.
+  With --metadata-only, verified speaks of the TOC (and what hangs on it: tar-split and size), and the
+  claims about digest and diffID are "not checked".
   Every claim in the report has one of these statuses too, and the chain by which it was proved:
   "by --descriptor d.json" or "by oci:img index.json > manifest sha256:... > config sha256:...".
 
@@ -54,6 +56,8 @@ Examples
     layerproof verify oci:img:alpine
   An eStargz layer whose TOC lies in another image:
     layerproof verify --toc toc-layer.tar.gz --toc-digest sha256:9c1e... layer.tar.gz
+  How large is a zstd:chunked layer unpacked, proved by its TOC digest, without reading it?
+    layerproof verify --metadata-only --descriptor descriptor.json layer.zst
   For programs:
     layerproof verify --json oci:img | jq -r 'select(.result != "verified") | .layer'
     layerproof verify --json layer.tar.gz | jq '{diffID, uncompressedSize}'

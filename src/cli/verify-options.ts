@@ -22,6 +22,7 @@ export interface RawVerifyOptions {
   readonly layerIndex?: string;
   readonly toc?: string;
   readonly platform?: string;
+  readonly metadataOnly?: boolean;
   readonly json?: boolean;
   readonly failOn?: Severity;
   readonly progress: boolean;
@@ -77,6 +78,20 @@ export function checkApplicable(layers: readonly string[], raw: RawVerifyOptions
   }
   if (raw.layerIndex !== undefined && raw.config === undefined) {
     throw new UsageError("option-needs-config", "--layer-index needs --config FILE");
+  }
+  const ofContents = raw.metadataOnly &&
+    (["digest", "diffId"] as const).find((key) => raw[key] !== undefined);
+  if (ofContents) {
+    throw new UsageError(
+      "option-with-metadata-only",
+      `${ONE_LAYER[ofContents]} needs the whole layer, of which --metadata-only reads only TOC and tar-split`,
+      { advice: "Give --toc-digest or --descriptor, or leave --metadata-only out." },
+    );
+  }
+  if (raw.metadataOnly && layers.includes("-")) {
+    throw new UsageError("metadata-needs-ranges", "--metadata-only cannot be used with standard input", {
+      advice: "A pipe can only be read as a whole: give a file.",
+    });
   }
   if (raw.platform !== undefined && !layers.some((layer) => layer.startsWith("oci:"))) {
     throw new UsageError("option-needs-oci", "--platform chooses among the images of oci:DIR[:TAG]");

@@ -78,6 +78,19 @@ export class TarReader {
     }
   }
 
+  /** Bytes of the current payload that are still to come; 0 between payloads. */
+  get payloadLeft(): number {
+    return this.#state === "payload" ? this.#left : 0;
+  }
+
+  /** Passes over the rest of the current payload, for which there are no bytes; the handler is not given any. */
+  skipPayload(): void {
+    if (this.#state !== "payload") return;
+    this.#offset += this.#left;
+    this.#left = 0;
+    this.#endPayload();
+  }
+
   /** Tells that the stream has ended. @throws {FormatError} `tar-truncated` inside a header or payload */
   end(): TarEnd {
     const partial = this.#state === "header" && this.#blockLength > 0 && this.#zeroBlocks === 0;

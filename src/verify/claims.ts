@@ -13,13 +13,20 @@ import type { Expected } from "./options.ts";
 import type { PassResult } from "./pass.ts";
 import type { Claim, ClaimName, ClaimStatus } from "./report.ts";
 import type { Tally, TocCheck } from "./toc-check.ts";
+import { tarSplitClaims } from "./tar-split-claims.ts";
+import type { TarSplitFacts } from "./tar-split.ts";
 import type { TocFacts } from "./toc-facts.ts";
 import { mediaTypeMatches, mediaTypeOf } from "./media-type.ts";
+
+/** What is known of blob and stream; of one that was not read, no digest. */
+export type StreamFacts = Omit<PassResult, "digest"> & { readonly digest: string | null };
 
 /** All that the claims are made from. */
 export interface ClaimInput {
   readonly expecting: Expecting;
-  readonly pass: PassResult;
+  readonly pass: StreamFacts;
+  /** Whether the whole blob was read; else only its TOC and tar-split were. */
+  readonly read: boolean;
   readonly toc: TocFacts | null;
   /** Whether the TOC's bytes were among those that the blob's digest is of. */
   readonly tocInBlob: boolean;
@@ -27,6 +34,8 @@ export interface ClaimInput {
   readonly positions: PositionClaim | null;
   /** SHA-256 of the tar-split in the blob, or null if it has none where the TOC or footer says. */
   readonly tarSplitDigest: string | null;
+  /** What that tar-split says, or null where it was not read. */
+  readonly tarSplit: TarSplitFacts | null;
 }
 
 type Chain = readonly string[];
@@ -41,25 +50,40 @@ interface Comparison {
 }
 
 export function makeClaims(input: ClaimInput): Claim[] {
-  const { expecting, pass } = input;
-  const blob = compareDigest("digest", expecting.digest, pass.digest, "the whole blob");
+  const { expecting, pass, read } = input;
+  const blob = compareDigest("digest", expecting.digest, pass.digest, read ? "the whole blob" : NOT_READ);
   const blobChain: Chain = blob.status === "verified" ? [...blob.chain, "blob"] : [];
   const diff = diffClaim(input);
-  const streamChain = diff.status === "verified" ? diff.chain : blobChain;
-  const claims = [
-    blob,
+  const streamChain = diff.status === "verified"
+    ? diff.chain
+    : read
+    ? blobChain
+    : tarSplitChain(input, blobChain);
+  // What was not read is only worth a word where somebody asked for it.
+  const asked = ({ status }: Claim) => read || status !== "absent";
+  return [
+    ...[blob].filter(asked),
     compareNumber("size", expecting.size, pass.size, blobChain),
     ...mediaTypeClaim(input),
-    diff,
+    ...[diff].filter(asked),
     uncompressedSizeClaim(input, streamChain),
     ...tocClaims(input, blobChain),
-    checksumClaim(input),
-    tarClaim(input),
+    ...read ? [checksumClaim(input), tarClaim(input)] : [],
   ];
-  return claims;
 }
 
-function make({ claim, expected, actual, where = null, chain = [], status }: Comparison): Claim {
+const NOT_READ = "the layer was not read, only its TOC and tar-split (--metadata-only)";
+
+/** What vouches for the size that a tar-split gives, where nothing contradicts it. */
+function tarSplitChain(input: ClaimInput, blobChain: Chain): Chain {
+  const chain = tocChainOf(input, blobChain);
+  const { toc, tarSplit } = input;
+  const sound = tarSplit?.shape && tarSplit.check.entries.mismatched === 0;
+  const named = sound && toc?.toc?.tarSplitDigest === tarSplit.digest;
+  return named && chain.length > 0 ? [...chain, "tar-split"] : [];
+}
+
+export function makeClaim({ claim, expected, actual, where = null, chain = [], status }: Comparison): Claim {
   const [a, b] = [expected, actual].map((value) => (value === null ? null : String(value)));
   const compared = a === null
     ? "absent"
@@ -84,10 +108,10 @@ function compareDigest(
   actual: string | null,
   where: string,
 ): Claim {
-  if (!expected) return make({ claim, expected: null, actual, where });
+  if (!expected) return makeClaim({ claim, expected: null, actual, where });
   const { value, from: chain } = expected;
   const status = actual === null ? "not checked" : actual === value ? "verified" : "mismatch";
-  return make({ claim, expected: value, actual, where, chain, status });
+  return makeClaim({ claim, expected: value, actual, where, chain, status });
 }
 
 function compareNumber(
@@ -96,13 +120,13 @@ function compareNumber(
   actual: number | null,
   bytesChain: Chain,
 ): Claim {
-  if (!expected) return make({ claim, expected: null, actual });
-  if (actual === null) return make({ claim, expected: expected.value, actual, status: "not checked" });
+  if (!expected) return makeClaim({ claim, expected: null, actual });
+  if (actual === null) return makeClaim({ claim, expected: expected.value, actual, status: "not checked" });
   const chain = bytesChain.length > 0 ? joinChains(expected.from, bytesChain) : [];
   const where = chain.length === 0
     ? `${expected.from.join(" > ")}; a number alone proves nothing about the bytes`
     : null;
-  return make({ claim, expected: expected.value, actual, where, chain });
+  return makeClaim({ claim, expected: expected.value, actual, where, chain });
 }
 
 /** The way of a number and that of the bytes it measures, without saying twice what both begin with. */
@@ -119,10 +143,10 @@ function mediaTypeClaim({ expecting, pass, toc }: ClaimInput): Claim[] {
   const matches = mediaTypeMatches(value, pass.container);
   const where = toc ? `content: ${toc.family}` : `content: ${pass.container}`;
   if (matches === null) {
-    return [make({ claim: "mediaType", expected: value, actual, where, status: "not checked" })];
+    return [makeClaim({ claim: "mediaType", expected: value, actual, where, status: "not checked" })];
   }
   return [
-    make({
+    makeClaim({
       claim: "mediaType",
       expected: value,
       actual,
@@ -132,14 +156,29 @@ function mediaTypeClaim({ expecting, pass, toc }: ClaimInput): Claim[] {
   ];
 }
 
-function diffClaim({ expecting, pass }: ClaimInput): Claim {
-  const where = pass.diffID === null
+function diffClaim({ expecting, pass, read }: ClaimInput): Claim {
+  const where = !read
+    ? NOT_READ
+    : pass.diffID === null
     ? "the blob could not be decompressed to its end"
     : "the whole tar stream";
   return compareDigest("diffID", expecting.diffID, pass.diffID, where);
 }
 
-function uncompressedSizeClaim({ expecting, pass }: ClaimInput, streamChain: Chain): Claim {
+function uncompressedSizeClaim({ expecting, pass, read }: ClaimInput, streamChain: Chain): Claim {
+  if (!read && !expecting.uncompressedSize && pass.uncompressedSize !== null && streamChain.length > 0) {
+    // Nobody names the number, but what it is the sum of is what the digests name.
+    const where = "the sum of what the tar-split lists";
+    const actual = pass.uncompressedSize;
+    return makeClaim({
+      claim: "uncompressedSize",
+      expected: null,
+      actual,
+      where,
+      chain: streamChain,
+      status: "verified",
+    });
+  }
   return compareNumber("uncompressedSize", expecting.uncompressedSize, pass.uncompressedSize, streamChain);
 }
 
@@ -166,10 +205,15 @@ function tocClaims(input: ClaimInput, blobChain: Chain): Claim[] {
   const trusted = { chain, status: chain.length > 0 ? "verified" : "consistent" } as const;
   const claims = [...digests, ...positionClaim(positions), tocClaim(toc, check.duplicates, trusted)];
   if (!toc.toc) return claims;
-  return [...claims, ...tarSplitClaim(input, trusted), ...contentClaims(input, toc, trusted)];
+  return [
+    ...claims,
+    ...tarSplitClaims(input, trusted),
+    ...input.read ? contentClaims(input, toc, trusted) : [],
+  ];
 }
 
-interface Trust {
+/** How far something is trusted. */
+export interface Trust {
   readonly chain: Chain;
   readonly status: "verified" | "consistent";
 }
@@ -178,12 +222,14 @@ function tocDigestClaims({ expecting, toc, tocInBlob }: ClaimInput, blobChain: C
   if (expecting.toc.length === 0) {
     if (!toc) return [];
     const chain = tocInBlob ? blobChain : [];
-    return [make({ claim: "tocDigest", expected: null, actual: toc.tocDigest, where: toc.where, chain })];
+    return [
+      makeClaim({ claim: "tocDigest", expected: null, actual: toc.tocDigest, where: toc.where, chain }),
+    ];
   }
   return expecting.toc.map((expectation) => {
     const { digest: expected, from: chain } = expectation;
     if (!toc) {
-      return make({
+      return makeClaim({
         claim: "tocDigest",
         expected,
         actual: null,
@@ -198,7 +244,7 @@ function tocDigestClaims({ expecting, toc, tocInBlob }: ClaimInput, blobChain: C
       ? toc.compressedDigest
       : toc.tocDigest;
     if (matchesToc(expectation, toc)) {
-      return make({
+      return makeClaim({
         claim: "tocDigest",
         expected,
         actual: expected,
@@ -210,7 +256,7 @@ function tocDigestClaims({ expecting, toc, tocInBlob }: ClaimInput, blobChain: C
     const unread = actual === null && toc.problem !== null && toc.compressedDigest === null &&
       toc.jsonDigest === null;
     const status = unread ? "not checked" : "mismatch";
-    return make({
+    return makeClaim({
       claim: "tocDigest",
       expected,
       actual,
@@ -239,7 +285,7 @@ function positionClaim(positions: PositionClaim | null): Claim[] {
   );
   const status = expected === actual ? "consistent" : "mismatch";
   return [
-    make({
+    makeClaim({
       claim: "tocPosition",
       expected: expected!,
       actual: actual!,
@@ -254,7 +300,7 @@ function tocClaim(toc: TocFacts, duplicates: number, trusted: Trust): Claim {
     // One reader takes the first entry, another the last, the reference refuses.
     const actual = `${duplicates} paths with more than one entry`;
     const { chain } = trusted;
-    return make({
+    return makeClaim({
       claim: "toc",
       expected: "one entry a path",
       actual,
@@ -264,7 +310,7 @@ function tocClaim(toc: TocFacts, duplicates: number, trusted: Trust): Claim {
     });
   }
   if (toc.toc) {
-    return make({
+    return makeClaim({
       claim: "toc",
       expected: "well-formed",
       actual: "well-formed",
@@ -274,33 +320,13 @@ function tocClaim(toc: TocFacts, duplicates: number, trusted: Trust): Claim {
   }
   const problem = toc.problem!;
   const unread = ["toc-limit", "external-toc-missing", "entries-limit"].includes(problem.code);
-  return make({
+  return makeClaim({
     claim: "toc",
     expected: "well-formed",
     actual: null,
     where: problem.message,
     status: unread ? "not checked" : "mismatch",
   });
-}
-
-function tarSplitClaim({ toc, tarSplitDigest }: ClaimInput, trusted: Trust): Claim[] {
-  const expected = toc!.toc!.tarSplitDigest;
-  if (expected === null && tarSplitDigest === null) return [];
-  if (expected === null) {
-    const where = "the TOC does not name it, so nothing vouches for it";
-    return [make({ claim: "tarSplitDigest", expected, actual: tarSplitDigest, where, status: "absent" })];
-  }
-  const matches = tarSplitDigest === expected;
-  return [
-    make({
-      claim: "tarSplitDigest",
-      expected,
-      actual: tarSplitDigest,
-      where: "the digest; its content is not compared",
-      chain: trusted.chain,
-      status: matches ? trusted.status : "mismatch",
-    }),
-  ];
 }
 
 function contentClaims({ pass, check }: ClaimInput, toc: TocFacts, trusted: Trust): Claim[] {
@@ -312,7 +338,7 @@ function contentClaims({ pass, check }: ClaimInput, toc: TocFacts, trusted: Trus
   ];
   const { entries } = check;
   const contradicted = entries.mismatched > 0;
-  claims.push(make({
+  claims.push(makeClaim({
     claim: "tocMatchesTar",
     expected: `${toc.toc!.files.length} entries`,
     actual: contradicted ? `${entries.mismatched} differences` : `${entries.matched} entries agree`,
@@ -330,7 +356,7 @@ function tallyClaim(claim: ClaimName, tally: Tally, trusted: Trust, whole: boole
   const { total, matched, mismatched, first } = tally;
   if (mismatched > 0) {
     const where = `${mismatched} of ${total}; first: ${escapeName(first!.where)}`;
-    return make({
+    return makeClaim({
       claim,
       expected: first!.expected,
       actual: first!.actual,
@@ -341,7 +367,7 @@ function tallyClaim(claim: ClaimName, tally: Tally, trusted: Trust, whole: boole
   }
   const text = `${matched} of ${total}`;
   if (!whole) {
-    return make({
+    return makeClaim({
       claim,
       expected: `${total}`,
       actual: text,
@@ -349,12 +375,12 @@ function tallyClaim(claim: ClaimName, tally: Tally, trusted: Trust, whole: boole
       status: "not checked",
     });
   }
-  if (total === 0) return make({ claim, expected: null, actual: null, where: "the TOC has none" });
+  if (total === 0) return makeClaim({ claim, expected: null, actual: null, where: "the TOC has none" });
   if (matched < total) {
     const where = `${total - matched} have no digest in the TOC, or begin where a pipe cannot show it`;
-    return make({ claim, expected: `${total}`, actual: text, where, status: "not checked" });
+    return makeClaim({ claim, expected: `${total}`, actual: text, where, status: "not checked" });
   }
-  return make({ claim, expected: `${total}`, actual: text, ...trusted });
+  return makeClaim({ claim, expected: `${total}`, actual: text, ...trusted });
 }
 
 function checksumClaim({ pass }: ClaimInput): Claim {
@@ -362,12 +388,12 @@ function checksumClaim({ pass }: ClaimInput): Claim {
   const claim = "compressionChecksums";
   if (first) {
     const where = `${mismatched} of ${total}; first: ${first.where}`;
-    return make({ claim, expected: first.expected, actual: first.actual, where, status: "mismatch" });
+    return makeClaim({ claim, expected: first.expected, actual: first.actual, where, status: "mismatch" });
   }
   if (withChecksum === 0) {
-    return make({ claim, expected: null, actual: null, where: "the compression has no checksums" });
+    return makeClaim({ claim, expected: null, actual: null, where: "the compression has no checksums" });
   }
-  return make({
+  return makeClaim({
     claim,
     expected: `${withChecksum}`,
     actual: `${withChecksum}`,
@@ -379,7 +405,7 @@ function checksumClaim({ pass }: ClaimInput): Claim {
 function tarClaim({ pass }: ClaimInput): Claim {
   const error = pass.codecError ?? pass.tarError;
   if (error) {
-    return make({
+    return makeClaim({
       claim: "tar",
       expected: "well-formed",
       actual: null,
@@ -387,7 +413,7 @@ function tarClaim({ pass }: ClaimInput): Claim {
       status: "not checked",
     });
   }
-  return make({
+  return makeClaim({
     claim: "tar",
     expected: "well-formed",
     actual: "well-formed",

@@ -34,7 +34,7 @@ export interface Located {
   readonly positions: PositionClaim | null;
 }
 
-interface Context {
+export interface LocateContext {
   readonly limits: Limits;
   readonly hashes: HashBackend;
   readonly annotations: TocAnnotations | null;
@@ -45,7 +45,7 @@ interface Context {
 /** Looks for a TOC in a gzip blob. @throws {SourceError} */
 export async function locateEstargz(
   source: LayerSource & { size: number },
-  context: Context,
+  context: LocateContext,
 ): Promise<Located> {
   const length = Math.min(ESTARGZ_FOOTER_MAX, source.size);
   const footer = findEstargzFooter(await source.read!(source.size - length, length));
@@ -68,7 +68,7 @@ export async function locateEstargz(
 export async function eStargzFromTail(
   end: Uint8Array,
   tail: EstargzTail,
-  context: Context,
+  context: LocateContext,
 ): Promise<Located> {
   const footer = findEstargzFooter(end);
   if (!footer) return NOT_FOUND;
@@ -110,7 +110,7 @@ async function attempt(
 }
 
 /** An external TOC as given by the caller: JSON, or a gzip-compressed tar that holds it. */
-async function externalToc(context: Context): Promise<FoundToc> {
+async function externalToc(context: LocateContext): Promise<FoundToc> {
   const bytes = context.external;
   const { value, problem } = await settle(async () => {
     if (!bytes) {
@@ -141,7 +141,7 @@ async function externalToc(context: Context): Promise<FoundToc> {
  */
 async function tocFromMember(
   bytes: Uint8Array,
-  { hashes, limits }: Context,
+  { hashes, limits }: LocateContext,
   isTocAt = (headerOffset: number): boolean => headerOffset === 0,
 ): Promise<Uint8Array> {
   let json: Uint8Array | null = null;
@@ -183,19 +183,32 @@ async function tocFromMember(
 /** Looks for a TOC in a zstd blob. @throws {SourceError} */
 export async function locateZstdChunked(
   source: LayerSource & { size: number },
-  context: Context,
+  context: LocateContext,
 ): Promise<Located> {
   const length = Math.min(ZSTD_FOOTER_MAX, source.size);
   const footer = findZstdChunkedFooter(await source.read!(source.size - length, length));
-  return await choose(footer, context, async ({ offset, length }, from) => {
-    if (offset < 8 || offset + length > source.size) throw outside(from, offset, length, source.size);
-    const frame = await source.read!(offset - 8, 8 + length);
-    const view = new DataView(frame.buffer, frame.byteOffset, 8);
-    const magic = view.getUint32(0, true);
-    const skippable = magic >= 0x184d2a50 && magic <= 0x184d2a5f;
-    if (!skippable || view.getUint32(4, true) !== length) throw noFrame(from, offset, length);
-    return frame.subarray(8);
-  });
+  return await choose(footer, context, (range, from) => readFrame(source, range, "TOC", from));
+}
+
+/**
+ * The payload of a skippable frame.
+ * @param what is said to be there, and `from` who says so
+ * @throws {FormatError} `toc-position` or `tar-split-position`: there is no such frame
+ * @throws {SourceError}
+ */
+export async function readFrame(
+  source: LayerSource & { size: number },
+  { offset, length }: BlobRange,
+  what: "TOC" | "tar-split",
+  from: string,
+): Promise<Uint8Array> {
+  if (offset < 8 || offset + length > source.size) throw outside(from, offset, length, source.size, what);
+  const frame = await source.read!(offset - 8, 8 + length);
+  const view = new DataView(frame.buffer, frame.byteOffset, 8);
+  const magic = view.getUint32(0, true);
+  const skippable = magic >= 0x184d2a50 && magic <= 0x184d2a5f;
+  if (!skippable || view.getUint32(4, true) !== length) throw noFrame(from, offset, length, what);
+  return frame.subarray(8);
 }
 
 /**
@@ -205,7 +218,7 @@ export async function locateZstdChunked(
 export async function zstdChunkedFromFrames(
   end: Uint8Array,
   trailing: TrailingFrames,
-  context: Context,
+  context: LocateContext,
 ): Promise<Located> {
   const footer = findZstdChunkedFooter(end);
   return await choose(footer, context, ({ offset, length }, from) => {
@@ -219,7 +232,7 @@ export async function zstdChunkedFromFrames(
 /** Annotations win over the footer, which is the blob's own word. */
 async function choose(
   footer: ZstdChunkedFooter | null,
-  { annotations, limits }: Context,
+  { annotations, limits }: LocateContext,
   read: (range: BlobRange, from: string) => Promise<Uint8Array>,
 ): Promise<Located> {
   const annotated = annotations?.tocPosition ?? null;
@@ -266,10 +279,16 @@ async function settle(
   }
 }
 
-function outside(from: string, offset: number, length: number, size: number): FormatError {
+function outside(
+  from: string,
+  offset: number,
+  length: number,
+  size: number,
+  what: "TOC" | "tar-split" = "TOC",
+): FormatError {
   return new FormatError(
-    "toc-position",
-    `${from} places the TOC at ${offset}, ${length} bytes long; the blob has ${size} bytes`,
+    `${what.toLowerCase()}-position`,
+    `${from} places the ${what} at ${offset}, ${length} bytes long; the blob has ${size} bytes`,
     {
       blobOffset: offset,
       advice: "The footer or annotation is not of this blob.",
@@ -277,10 +296,15 @@ function outside(from: string, offset: number, length: number, size: number): Fo
   );
 }
 
-function noFrame(from: string, offset: number, length: number): FormatError {
+function noFrame(
+  from: string,
+  offset: number,
+  length: number,
+  what: "TOC" | "tar-split" = "TOC",
+): FormatError {
   return new FormatError(
-    "toc-position",
-    `${from} places the TOC at ${offset}, where no skippable frame of ${length} bytes is`,
+    `${what.toLowerCase()}-position`,
+    `${from} places the ${what} at ${offset}, where no skippable frame of ${length} bytes is`,
     {
       blobOffset: offset,
       advice: "The footer or annotation is not of this blob.",

@@ -76,10 +76,28 @@ export interface Progress {
   readonly total: number | null;
 }
 
+/** Takes the tar-split of a layer as it is made. */
+export interface TarSplitSink {
+  /** JSON lines as UTF-8, cut anywhere; valid only during the call. */
+  write(lines: Uint8Array): void;
+  /** Awaited before more of the layer is read: so a slow disk does not fill the memory. */
+  ready?(): void | Promise<void>;
+  /**
+   * Of two entries with one path the reference implementation makes no tar-split ("refuse", the default): the layer's report
+   * then says so, and what was written is not complete. "keep" writes one that only this package takes.
+   */
+  readonly duplicates?: "refuse" | "keep";
+}
+
 export interface VerifyOptions {
   readonly expect?: Expectations;
   /** An external TOC: its JSON, or the TOC image's layer (a gzip-compressed tar that holds `stargz.index.json`). */
   readonly toc?: Uint8Array;
+  /**
+   * Whether to read TOC and tar-split alone, a few small ranges of the blob. "verified" then speaks of them, and of the
+   * uncompressed size that a tar-split gives; digest and diffID are "not checked", and nothing is said of contents.
+   */
+  readonly metadataOnly?: boolean;
   readonly limits?: Partial<Limits>;
   /** SHA-256 and CRC-32; the portable ones by default. */
   readonly hashes?: HashBackend;
@@ -87,6 +105,8 @@ export interface VerifyOptions {
   readonly workers?: WorkerPool;
   /** Called for every tar entry, after its content. Asks for content digests, which cost one more hash of each file. */
   readonly onEntry?: (entry: ReportedEntry) => void;
+  /** Takes the layer's tar-split, made in the same pass. It is complete when the report has no error. */
+  readonly tarSplit?: TarSplitSink;
   /** Called after every piece of the source. */
   readonly onProgress?: (progress: Progress) => void;
   /** Stops the work; `verifyLayer` then rejects with the signal's reason. */

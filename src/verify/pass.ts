@@ -11,15 +11,19 @@ import type { SkippableStart, UnitEnd, UnitStart } from "../codec/events.ts";
 import type { HashBackend, Hasher } from "../digest/hasher.ts";
 import type { DigestLane, DigestQueue } from "../digest/queue.ts";
 import { LayerproofError, LimitExceeded } from "../errors.ts";
+import { kernelCrc64 } from "../kernel/crc64.ts";
+import { kernelsRun } from "../kernel/load.ts";
 import type { TarEntry } from "../tar/entry.ts";
 import { type TarEnd, type TarHandler, TarReader } from "../tar/reader.ts";
 import { SparseExpander } from "../tar/sparse.ts";
+import { Disassembler } from "../tarsplit/disassemble.ts";
 import type { WorkerPool } from "../workers/pool.ts";
 import { EstargzTail, TOC_NAME, TrailingFrames } from "./capture.ts";
 import { BlobFeed, type FeedTarget } from "./feed.ts";
 import type { Findings } from "./findings.ts";
-import type { Limits, ReportedEntry } from "./options.ts";
+import type { Limits, ReportedEntry, TarSplitSink } from "./options.ts";
 import { PayloadHasher } from "./payload.ts";
+import { StreamShape } from "./stream-shape.ts";
 import { TocCheck } from "./toc-check.ts";
 import { TreeChecker } from "./tree.ts";
 
@@ -36,6 +40,7 @@ export interface PassOptions {
   readonly size: number | null;
   readonly workers?: WorkerPool | undefined;
   readonly onEntry?: ((entry: ReportedEntry) => void) | undefined;
+  readonly tarSplit?: TarSplitSink | undefined;
 }
 
 /** Units of the compressed stream, and their own checksums. */
@@ -59,6 +64,8 @@ export interface PassResult {
   readonly entries: number;
   readonly flavours: ReadonlySet<string>;
   readonly units: UnitTally;
+  /** What a tar-split has to say of the stream; null where nobody asked, or it cannot be had. */
+  readonly shape: StreamShape | null;
 }
 
 /** Lanes of the queue, for what is hashed of the decompressed stream: all of it, pieces of payloads, whole payloads. */
@@ -91,10 +98,18 @@ export class LayerPass implements FeedTarget, TarHandler {
   #unitStart: number | null = null;
   #payloadPosition = 0;
   #expander: SparseExpander | null = null;
+  /** What a tar-split has to say of the stream, where there may be one; and how far into the piece it has been told. */
+  #shape: StreamShape | null = null;
+  #piece: Uint8Array = new Uint8Array(0);
+  #told = 0;
 
-  private constructor(options: PassOptions, hashers: readonly Hasher[]) {
+  /** Makes a tar-split, where one is wanted. */
+  readonly #split: Disassembler | null;
+
+  private constructor(options: PassOptions, hashers: readonly Hasher[], split: Disassembler | null) {
     const [blob, tail, zeros, entry] = hashers as [Hasher, Hasher, Hasher, Hasher];
     this.#options = options;
+    this.#split = split;
     this.#feed = new BlobFeed(this, blob, { ...options, lanes: LANES });
     this.#entryHash = entry;
     this.#tree = new TreeChecker(options.findings, options.limits.entries);
@@ -108,7 +123,16 @@ export class LayerPass implements FeedTarget, TarHandler {
 
   static async create(options: PassOptions): Promise<LayerPass> {
     const hashers = await Promise.all(Array.from({ length: 4 }, () => options.hashes.sha256()));
-    return new LayerPass(options, hashers);
+    const { tarSplit } = options;
+    const split = tarSplit && await Disassembler.create((lines) => tarSplit.write(lines), {
+      duplicates: tarSplit.duplicates ?? "refuse",
+    });
+    return new LayerPass(options, hashers, split ?? null);
+  }
+
+  /** To be called before the first byte: there may be a tar-split, with which the stream is to be compared. */
+  async watchShape(): Promise<void> {
+    if (kernelsRun) this.#shape = new StreamShape(await this.#options.hashes.sha256(), await kernelCrc64());
   }
 
   /** Takes the next bytes of the blob; to be awaited before the next call. */
@@ -121,7 +145,10 @@ export class LayerPass implements FeedTarget, TarHandler {
     const { container, size, digest, error: codecError } = await this.#feed.end();
     let tarEnd: TarEnd | null = null;
     if (!codecError && !this.#tarError) this.#read(() => tarEnd = this.#tar.end());
-    if (tarEnd) {
+    if (!tarEnd) this.#shape = null;
+    else {
+      this.#shape?.finish();
+      this.#split?.end();
       this.#tree.end({ estargz: this.estargz.footer !== null });
       this.#reportEnd(tarEnd);
     }
@@ -141,6 +168,7 @@ export class LayerPass implements FeedTarget, TarHandler {
       entries: this.#tar.entries,
       flavours: this.#flavours,
       units: this.#units,
+      shape: this.#shape,
     };
   }
 
@@ -163,6 +191,7 @@ export class LayerPass implements FeedTarget, TarHandler {
 
   begin(container: Container, queue: DigestQueue): void {
     this.#container = container;
+    if (container !== "zstd") this.#shape = null;
     this.#queue = queue;
     this.#diff = queue.lane(DIFF);
     this.#payload = new PayloadHasher(queue, queue.lane(PIECE), queue.lane(WHOLE));
@@ -191,9 +220,26 @@ export class LayerPass implements FeedTarget, TarHandler {
   #takeOutput(bytes: Uint8Array): void {
     if (this.#container !== "tar") this.#diff.update(bytes);
     this.#outSize += bytes.length;
-    this.#read(() => this.#tar.push(bytes));
+    this.#read(() => this.#pushTar(bytes));
     if (this.#container === "gzip") this.estargz.data(bytes);
     if (!this.#feed.dataLasts) this.#queue.flush();
+  }
+
+  /** Tells shape and tar-split what lies around contents, too. */
+  #pushTar(bytes: Uint8Array): void {
+    this.#piece = bytes;
+    this.#told = 0;
+    this.#split?.piece(bytes);
+    this.#tar.push(bytes);
+    this.#split?.pieceEnd();
+    if (this.#shape && this.#told < bytes.length) this.#shape.around(bytes.subarray(this.#told));
+  }
+
+  #shapeContent(bytes: Uint8Array, shape: StreamShape): void {
+    const at = bytes.byteOffset - this.#piece.byteOffset;
+    if (at > this.#told) shape.around(this.#piece.subarray(this.#told, at));
+    shape.content(bytes);
+    this.#told = at + bytes.length;
   }
 
   dataEnd(): void {
@@ -256,6 +302,7 @@ export class LayerPass implements FeedTarget, TarHandler {
   // Tar events
 
   entry(entry: TarEntry): void {
+    this.#split?.entry(entry);
     this.#flavours.add(entry.format);
     this.#tree.entry(entry);
     this.#entry = entry;
@@ -271,6 +318,8 @@ export class LayerPass implements FeedTarget, TarHandler {
   }
 
   payload(bytes: Uint8Array): void {
+    this.#split?.payload(bytes);
+    if (this.#shape) this.#shapeContent(bytes, this.#shape);
     this.#payload.update(bytes, this.#unit, this.#payloadPosition);
     this.#payloadPosition += bytes.length;
     this.estargz.payload(bytes);
@@ -281,6 +330,8 @@ export class LayerPass implements FeedTarget, TarHandler {
   entryEnd(): void {
     const entry = this.#entry!;
     this.#entry = null;
+    this.#split?.entryEnd();
+    this.#shape?.contentEnd();
     this.#expander?.end();
     this.estargz.entryEnd();
     if (this.#mayHaveToc()) {

@@ -29,6 +29,16 @@ export interface Tally {
 
 const newTally = (): Tally => ({ total: 0, matched: 0, mismatched: 0, first: null });
 
+/** What a TOC is compared with, as findings call it. */
+export interface OtherView {
+  /** In codes, e.g. `toc-tar-mode`. */
+  readonly code: "tar" | "tar-split";
+  readonly name: string;
+}
+
+export const TAR_STREAM: OtherView = { code: "tar", name: "the tar stream" };
+export const TAR_SPLIT: OtherView = { code: "tar-split", name: "the tar-split" };
+
 const EMPTY = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 const ZEROS = new Uint8Array(64 * 1024);
 
@@ -43,6 +53,7 @@ export class TocCheck {
 
   readonly #findings: Findings;
   readonly #sha256: Hasher;
+  readonly #other: OtherView;
   readonly #zeros = new Map<number, string>();
   #facts: TocFacts | null = null;
   #byPath = new Map<string, TocFile[]>();
@@ -52,15 +63,20 @@ export class TocCheck {
   /**
    * @param sha256 used between payloads only, to hash runs of zeros
    * @param remember whether a TOC may come behind the entries
+   * @param other whose entries are added
    */
-  constructor(findings: Findings, sha256: Hasher, remember: boolean) {
+  constructor(findings: Findings, sha256: Hasher, remember: boolean, other: OtherView = TAR_STREAM) {
     this.#findings = findings;
+    this.#other = other;
     this.#sha256 = sha256;
     this.#remembered = remember ? new EntryLog() : null;
   }
 
-  /** Sets the TOC, and compares what was remembered. */
-  load(facts: TocFacts): void {
+  /**
+   * Sets the TOC, and compares what was remembered.
+   * @param tellDuplicates whether to report what is wrong with the TOC alone
+   */
+  load(facts: TocFacts, tellDuplicates = true): void {
     this.#facts = facts;
     for (const file of facts.toc?.files ?? []) {
       const { path } = canonicalPath(file.name);
@@ -68,7 +84,7 @@ export class TocCheck {
       if (!before) this.#byPath.set(path, [file]);
       else before.push(file);
     }
-    this.#reportDuplicates();
+    if (tellDuplicates) this.#reportDuplicates();
     // Taken from the end, which is cheap whatever their number.
     for (const files of this.#byPath.values()) files.reverse();
     const remembered = facts.toc ? this.#remembered : null;
@@ -115,10 +131,10 @@ export class TocCheck {
       for (const file of files) {
         if (path === "" && isPlainRoot(file)) continue;
         this.#differs(
-          "toc-extra-entry",
+          this.#other === TAR_STREAM ? "toc-extra-entry" : "toc-tar-split-extra-entry",
           file.name,
           null,
-          "the TOC has an entry that the tar stream does not have",
+          `the TOC has an entry that ${this.#other.name} does not have`,
           "absent",
           file.kind,
         );
@@ -162,20 +178,21 @@ export class TocCheck {
     if (file === OWN_ENTRY) return;
     this.entries.total++;
     if (!file) {
-      const what = "the tar stream has an entry that the TOC does not have";
-      this.#differs("toc-missing-entry", entry.name, entry.headerOffset, what, entry.kind, "absent");
+      const what = `${this.#other.name} has an entry that the TOC does not have`;
+      const code = this.#other === TAR_STREAM ? "toc-missing-entry" : "toc-tar-split-missing-entry";
+      this.#differs(code, entry.name, entry.headerOffset, what, entry.kind, "absent");
       return;
     }
     const differences = compareAttributes(file, entry, this.#facts!.traits);
     for (const { attribute, toc, tar } of differences) {
-      const code = `toc-tar-${
+      const code = `toc-${this.#other.code}-${
         attribute.split(" ")[0]!.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
       }`;
       this.#differs(
         code,
         entry.name,
         entry.headerOffset,
-        `TOC and tar disagree about the ${attribute}: TOC ${toc}, tar ${tar}`,
+        `TOC and ${this.#other.code} disagree about the ${attribute}: TOC ${toc}, ${this.#other.code} ${tar}`,
         tar,
         toc,
       );
@@ -184,9 +201,17 @@ export class TocCheck {
     if (sparse && file.chunks.length > 0) {
       // A TOC's chunks are pieces of the file as it is stored, and what is stored here is not the file.
       const what = "the tar has a sparse member, which a TOC cannot describe";
-      this.#differs("toc-tar-sparse", entry.name, entry.headerOffset, what, "sparse", "plain");
+      this.#differs(
+        `toc-${this.#other.code}-sparse`,
+        entry.name,
+        entry.headerOffset,
+        what,
+        "sparse",
+        "plain",
+      );
     }
-    if (file.kind === "file") this.#compareContent(file, entry, hashed);
+    // A tar-split leaves contents out.
+    if (file.kind === "file" && this.#other === TAR_STREAM) this.#compareContent(file, entry, hashed);
   }
 
   #compareContent(file: TocFile, entry: ComparedEntry, hashed: HashedPayload): void {
@@ -269,7 +294,7 @@ export class TocCheck {
     toc: string,
   ): void {
     this.entries.mismatched++;
-    this.entries.first ??= { where: name, expected: `TOC: ${toc}`, actual: `tar: ${tar}` };
+    this.entries.first ??= { where: name, expected: `TOC: ${toc}`, actual: `${this.#other.code}: ${tar}` };
     this.#findings.add(code, "error", message, name, offset);
   }
 

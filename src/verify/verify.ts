@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { DETECT_BYTES, detectContainer } from "../codec/detect.ts";
 import { defaultHashes } from "../digest/default.ts";
 import type { HashBackend } from "../digest/hasher.ts";
 import {
@@ -17,23 +16,21 @@ import {
 import type { LayerSource } from "../source/source.ts";
 import { findEstargzFooter } from "../toc/footer-estargz.ts";
 import { findZstdChunkedFooter, ZSTD_FOOTER_MAX } from "../toc/footer-zstdchunked.ts";
-import { type ClaimInput, makeClaims } from "./claims.ts";
+import type { ClaimInput } from "./claims.ts";
 import { type Expecting, gatherExpectations } from "./expect.ts";
-import { describeError, failedReport } from "./failed.ts";
-import { Findings } from "./findings.ts";
-import {
-  eStargzFromTail,
-  type Located,
-  locateEstargz,
-  locateZstdChunked,
-  zstdChunkedFromFrames,
-} from "./locate.ts";
-import { mediaTypeOf } from "./media-type.ts";
-import { type Limits, limitsWith, type VerifyOptions } from "./options.ts";
+import { failedReport } from "./failed.ts";
 import { isShared } from "./feed.ts";
+import { Findings } from "./findings.ts";
+import { containerOf, isSeekable, loadToc, locateToc, type Subject } from "./load-toc.ts";
+import { eStargzFromTail, type Located, zstdChunkedFromFrames } from "./locate.ts";
+import { makeReport } from "./make-report.ts";
+import { verifyMetadata } from "./metadata.ts";
+import { type Limits, limitsWith, type VerifyOptions } from "./options.ts";
 import { LayerPass, type PassResult } from "./pass.ts";
-import type { Claim, LayerFormat, LayerReport, ReportError, Result } from "./report.ts";
-import { examineToc, type TocFacts } from "./toc-facts.ts";
+import type { LayerReport } from "./report.ts";
+import { examineTarSplit, tarSplitLimit, unreadTarSplit } from "./tar-split.ts";
+import { TAR_SPLIT, TocCheck } from "./toc-check.ts";
+import type { TocFacts } from "./toc-facts.ts";
 
 /**
  * Reads a layer once and says what it is, and whether it is what digests from outside say.
@@ -60,7 +57,17 @@ export async function verifyLayer(source: LayerSource, options: VerifyOptions = 
     return failedReport(source.name, error, "refused");
   }
   try {
-    return await new Verification(source, options, expecting).run();
+    const subject = {
+      source,
+      expecting,
+      annotations: expecting.annotations,
+      external: options.toc ?? null,
+      limits: limitsWith(options.limits),
+      hashes: options.hashes ?? defaultHashes(),
+      findings: new Findings(),
+    };
+    if (options.metadataOnly) return await verifyMetadata(subject);
+    return await new Verification(subject, options).run();
   } catch (error) {
     options.signal?.throwIfAborted();
     if (error instanceof SourceError || error instanceof WorkerFailed) {
@@ -73,21 +80,22 @@ export async function verifyLayer(source: LayerSource, options: VerifyOptions = 
 class Verification {
   readonly #source: LayerSource;
   readonly #options: VerifyOptions;
-  readonly #expecting: Expecting;
+  readonly #subject: Subject;
   readonly #limits: Limits;
   readonly #hashes: HashBackend;
-  readonly #findings = new Findings();
+  readonly #findings: Findings;
 
-  constructor(source: LayerSource, options: VerifyOptions, expecting: Expecting) {
-    this.#source = source;
+  constructor(subject: Subject, options: VerifyOptions) {
+    this.#subject = subject;
+    this.#source = subject.source;
     this.#options = options;
-    this.#expecting = expecting;
-    this.#limits = limitsWith(options.limits);
-    this.#hashes = options.hashes ?? defaultHashes();
+    this.#limits = subject.limits;
+    this.#hashes = subject.hashes;
+    this.#findings = subject.findings;
   }
 
   async run(): Promise<LayerReport> {
-    const pipe = this.#source.read === undefined || this.#source.size === null;
+    const pipe = !isSeekable(this.#source);
     const pass = await LayerPass.create({
       limits: this.#limits,
       hashes: this.#hashes,
@@ -95,6 +103,7 @@ class Verification {
       size: pipe ? null : this.#source.size,
       workers: this.#options.workers,
       onEntry: this.#options.onEntry,
+      tarSplit: this.#options.tarSplit,
     });
     try {
       return await this.#examine(pass, pipe);
@@ -105,13 +114,14 @@ class Verification {
 
   async #examine(pass: LayerPass, pipe: boolean): Promise<LayerReport> {
     let located = pipe ? null : await this.#locateBefore();
-    let toc = located && await this.#load(located, pass);
+    let toc = located && await loadToc(located, pass.check, this.#subject);
+    if (pipe || toc?.tarSplit) await pass.watchShape();
     const end = await this.#stream(pass);
     const result = await pass.end();
     this.#options.signal?.throwIfAborted();
     if (pipe) {
       located = await this.#locateAfter(end, pass, result);
-      toc = await this.#load(located, pass);
+      toc = await loadToc(located, pass.check, this.#subject);
     } else if (!located?.found && this.#footerOffset(end, result) !== null) throw this.#changed(null);
     const tocInBlob = toc !== null && this.#streamed(end, pass, toc, result);
     if (toc?.toc && !tocInBlob && toc.offset !== null && !result.codecError && !result.tarError) {
@@ -119,14 +129,19 @@ class Verification {
     }
     if (toc?.toc && !result.codecError && !result.tarError) pass.check.end();
     return this.#report({
-      expecting: this.#expecting,
+      expecting: this.#subject.expecting,
+      read: true,
       pass: result,
       toc,
       tocInBlob,
       check: pass.check,
       positions: located?.positions ?? null,
-      tarSplitDigest: this.#tarSplitDigest(pass, toc),
+      ...await this.#readTarSplit(pass, toc),
     });
+  }
+
+  #report(input: ClaimInput): LayerReport {
+    return makeReport(this.#source.name, input, this.#findings, this.#subject.external !== null);
   }
 
   /** Pushes the whole source through, and returns its last bytes: enough for any footer. */
@@ -137,6 +152,7 @@ class Verification {
     for await (const piece of this.#source.stream()) {
       signal?.throwIfAborted();
       await pass.push(piece);
+      await this.#options.tarSplit?.ready?.();
       bytes += piece.length;
       end = lastBytes(end, piece);
       onProgress?.({ bytes, total: this.#source.size });
@@ -157,21 +173,11 @@ class Verification {
   }
 
   async #locateBefore(): Promise<Located> {
-    const source = this.#source as LayerSource & { size: number };
-    const head = await source.read!(0, Math.min(DETECT_BYTES, source.size));
-    const context = this.#context();
-    const container = detectContainer(head);
+    const container = await containerOf(this.#subject);
     // They come up while the TOC is read.
     const { workers } = this.#options;
-    if (isShared(container, source.size, { workers, limits: this.#limits })) workers!.start();
-    switch (container) {
-      case "gzip":
-        return await locateEstargz(source, context);
-      case "zstd":
-        return await locateZstdChunked(source, context);
-      default:
-        return { found: null, positions: null };
-    }
+    if (isShared(container, this.#source.size!, { workers, limits: this.#limits })) workers!.start();
+    return await locateToc(container, this.#subject);
   }
 
   async #locateAfter(
@@ -179,45 +185,11 @@ class Verification {
     pass: LayerPass,
     { container, codecError }: PassResult,
   ): Promise<Located> {
-    if (!codecError && container === "gzip") return await eStargzFromTail(end, pass.estargz, this.#context());
+    if (!codecError && container === "gzip") return await eStargzFromTail(end, pass.estargz, this.#subject);
     if (!codecError && container === "zstd") {
-      return await zstdChunkedFromFrames(end, pass.trailing, this.#context());
+      return await zstdChunkedFromFrames(end, pass.trailing, this.#subject);
     }
     return { found: null, positions: null };
-  }
-
-  #context() {
-    const { annotations } = this.#expecting;
-    return { limits: this.#limits, hashes: this.#hashes, annotations, external: this.#options.toc ?? null };
-  }
-
-  /** Examines a TOC that was found, tells what is wrong with it, and hands it to the comparison. */
-  async #load({ found }: Located, pass: LayerPass): Promise<TocFacts | null> {
-    if (!found) return null;
-    const toc = await examineToc(found, {
-      hashes: this.#hashes,
-      expected: this.#expecting.toc,
-      limits: this.#limits,
-    });
-    if (toc.problem) {
-      const { code, message, details } = toc.problem;
-      const severity = code === "external-toc-missing" ? "info" : "error";
-      const entry = details.entry ?? null;
-      this.#findings.addEscaped(code, severity, message, entry, details.blobOffset ?? toc.offset);
-    }
-    if (toc.form === "56-byte") {
-      const what =
-        "the 56-byte footer of containers/storage 1.47 to 1.49 is broken: tools that have no annotations cannot find the tar-split";
-      this.#findings.add(
-        "zstd-chunked-footer-broken",
-        "warning",
-        what,
-        null,
-        this.#source.size === null ? null : this.#source.size - 64,
-      );
-    }
-    pass.check.load(toc);
-    return toc;
   }
 
   /**
@@ -236,7 +208,7 @@ class Verification {
     if (seen === read) return true;
     if (tarError && toc.family === "estargz") return false;
     const announced = this.#footerOffset(end, result) === toc.offset ||
-      this.#expecting.annotations?.tocPosition?.offset === toc.offset;
+      this.#subject.expecting.annotations?.tocPosition?.offset === toc.offset;
     if (seen === null && announced) return false;
     throw this.#changed(toc.offset);
   }
@@ -270,107 +242,43 @@ class Verification {
     return { ...toc, toc: null, problem };
   }
 
-  #tarSplitDigest(pass: LayerPass, toc: TocFacts | null): string | null {
-    if (!toc?.tarSplit) return null;
+  /** Reads the tar-split that the footer or an annotation announces, if it is among the bytes that streamed by. */
+  async #readTarSplit(
+    pass: LayerPass,
+    toc: TocFacts | null,
+  ): Promise<Pick<ClaimInput, "tarSplitDigest" | "tarSplit">> {
+    if (!toc?.tarSplit) return { tarSplitDigest: null, tarSplit: null };
     const { offset, length } = toc.tarSplit;
-    return pass.trailing.frames.find((frame) => frame.offset === offset && frame.length === length)?.digest ??
-      null;
+    const frame = pass.trailing.frames.find((one) => one.offset === offset && one.length === length);
+    if (!frame || !toc.toc) return { tarSplitDigest: frame?.digest ?? null, tarSplit: null };
+    const check = await this.#tarSplitCheck(toc);
+    const range = toc.tarSplit;
+    const { digest } = frame;
+    if (length > this.#limits.toc) {
+      const problem = tarSplitLimit(length, this.#limits.toc);
+      return { tarSplitDigest: digest, tarSplit: unreadTarSplit(range, digest, check, problem) };
+    }
+    const compressed = frame.bytes ?? await this.#readAgain(offset, length, digest);
+    const tarSplit = await examineTarSplit({ range, compressed, digest }, toc.toc.tarSplitDigest, check, {
+      hashes: this.#hashes,
+      limits: this.#limits,
+    });
+    return { tarSplitDigest: digest, tarSplit };
   }
 
-  #report(input: ClaimInput): LayerReport {
-    const { pass, toc, check } = input;
-    const claims = makeClaims(input);
-    this.#explain(claims, input);
-    const error = this.#error(pass);
-    return {
-      layer: this.#source.name,
-      format: formatOf(pass, toc),
-      dialect: toc?.dialect ?? (pass.flavours.size > 0 ? [...pass.flavours].sort().join(", ") : null),
-      mediaType: mediaTypeOf(pass.container),
-      size: pass.size,
-      digest: pass.digest,
-      diffID: pass.diffID,
-      uncompressedSize: pass.uncompressedSize,
-      tocDigest: toc?.tocDigest ?? null,
-      tarSplitDigest: input.tarSplitDigest,
-      entries: error ? null : pass.entries,
-      chunks: { total: toc?.toc?.chunks ?? 0, verified: check.chunks.matched },
-      claims,
-      findings: this.#findings.finish(),
-      ...conclude(claims, input, error),
-    };
+  /** Bytes that have streamed by. @throws {SourceError} `source-changed` where they are others now */
+  async #readAgain(offset: number, length: number, digest: string): Promise<Uint8Array> {
+    const bytes = await this.#source.read!(offset, length);
+    const sha256 = await this.#hashes.sha256();
+    sha256.update(bytes);
+    if (`sha256:${sha256.finish()}` !== digest) throw this.#changed(offset);
+    return bytes;
   }
 
-  /** Findings that say in words what some claims say in digests. */
-  #explain(claims: readonly Claim[], { expecting, toc, pass }: ClaimInput): void {
-    const add = this.#findings.add.bind(this.#findings);
-    const annotated = expecting.annotations?.compressedDigest ?? expecting.annotations?.jsonDigest ??
-      expecting.annotations?.tocPosition;
-    const wrong = claims.some(({ claim, status }) =>
-      (claim === "tocDigest" || claim === "tocPosition") && status === "mismatch"
-    );
-    if (annotated && (wrong || !toc)) {
-      const what = toc
-        ? "do not match the TOC in the blob"
-        : `announce a TOC that the blob (${pass.container}) does not have`;
-      add(
-        "stale-annotations",
-        "error",
-        `the annotations of the descriptor ${what}: they belong to another blob`,
-      );
-    }
-    if (this.#options.toc && toc?.form !== "external") {
-      add(
-        "external-toc-unused",
-        "warning",
-        "a TOC was given, but the blob does not say that its TOC is elsewhere",
-      );
-    }
-    if (expecting.badAnnotation) add(expecting.badAnnotation.code, "error", expecting.badAnnotation.message);
-    for (const { claim, status, expected, actual } of claims) {
-      if (status !== "mismatch") continue;
-      if (claim === "mediaType") {
-        add(
-          "media-type-mismatch",
-          "warning",
-          `the descriptor calls the layer ${expected}, the content is ${actual}`,
-        );
-      }
-      if (claim === "uncompressedSize") {
-        add("uncompressed-size-wrong", "error", `${expected} bytes are announced, ${actual} were counted`);
-      }
-    }
-    for (const error of [pass.codecError, pass.tarError]) {
-      if (error) {
-        this.#findings.addEscaped(
-          error.code,
-          "error",
-          error.message,
-          error.details.entry ?? null,
-          error.details.blobOffset ?? error.details.tarOffset ?? null,
-        );
-      }
-    }
-    const unnamed = toc?.toc && !toc.toc.tarSplitDigest && toc.tarSplit;
-    if (unnamed) {
-      add(
-        "tar-split-not-authenticated",
-        "warning",
-        "the TOC does not name the digest of the tar-split: it must not be trusted",
-      );
-    }
-    if (toc?.toc?.files.some((file) => file.chunks.some((chunk) => !chunk.digest && !chunk.zeros))) {
-      add(
-        "chunks-without-digest",
-        "warning",
-        "the TOC has chunks without a digest: a lazy reader cannot check them one by one",
-      );
-    }
-  }
-
-  #error(pass: PassResult): ReportError | null {
-    const error = pass.codecError ?? pass.tarError;
-    return error && describeError(error);
+  async #tarSplitCheck(toc: TocFacts): Promise<TocCheck> {
+    const check = new TocCheck(this.#findings, await this.#hashes.sha256(), false, TAR_SPLIT);
+    check.load(toc, false);
+    return check;
   }
 }
 
@@ -382,58 +290,3 @@ function lastBytes(before: Uint8Array, piece: Uint8Array): Uint8Array {
   both.set(piece, before.length);
   return both.slice(-ZSTD_FOOTER_MAX);
 }
-
-function formatOf(pass: PassResult, toc: TocFacts | null): LayerFormat | null {
-  if (toc) return toc.family;
-  switch (pass.container) {
-    case "empty":
-      return "tar";
-    case "tar":
-    case "gzip":
-    case "zstd":
-      return pass.container;
-    default:
-      return null;
-  }
-}
-
-/** Fails closed: what was expected and could not be checked is not verified. */
-function conclude(
-  claims: readonly Claim[],
-  input: ClaimInput,
-  error: ReportError | null,
-): { error: ReportError | null; result: Result } {
-  const { digest, diffID, toc, badAnnotation } = input.expecting;
-  if (badAnnotation || claims.some(({ status }) => status === "mismatch")) {
-    return { error, result: "mismatch" };
-  }
-  if (error) return { error, result: "error" };
-  const byTocOnly = digest === null && diffID === null && toc.length > 0;
-  const unmet = claims.find(({ claim, status }) =>
-    status === "not checked" &&
-    (OUTSIDE.has(claim) || (byTocOnly && (claim === "chunks" ? !filesProve(input) : TREE.has(claim))))
-  );
-  if (unmet) {
-    const message = `The ${unmet.claim} that was expected could not be checked: ${unmet.where}`;
-    return {
-      error: { code: "expectation-not-checked", message, advice: null, kind: "format" },
-      result: "error",
-    };
-  }
-  const given = digest !== null || diffID !== null || toc.length > 0;
-  return { error: null, result: given ? "verified" : "consistent" };
-}
-
-/** Claims that a layer's TOC digest proves, if that is all that is known of it. */
-const TREE: ReadonlySet<string> = new Set(["toc", "files", "tocMatchesTar"]);
-
-/** Whether each content has a digest of its own, so that no chunk's is needed. */
-function filesProve({ toc, check }: ClaimInput): boolean {
-  const named = toc?.toc?.files.every(({ kind, size, digest }) =>
-    kind !== "file" || size === 0 || digest !== null
-  );
-  return named === true && check.files.matched === check.files.total;
-}
-
-/** Claims that compare with a digest or number from outside. */
-const OUTSIDE: ReadonlySet<string> = new Set(["digest", "size", "diffID", "uncompressedSize", "tocDigest"]);

@@ -1,0 +1,131 @@
+/**
+ * One line of a tar-split: what Go's `storage.Entry` has in JSON, and nothing that could be understood in two ways.
+ *
+ * @module
+ */
+import { FormatError, LimitExceeded } from "../errors.ts";
+import { foldedKeys, lookAlike, parseStrictJson } from "../json/strict.ts";
+import { decodeName } from "../tar/names.ts";
+import { decodeBase64 } from "./base64.ts";
+import type { TarSplitFile, TarSplitRecord, TarSplitSegment } from "./record.ts";
+
+const KEYS = foldedKeys(["type", "name", "name_raw", "size", "payload", "position"]);
+/** Values of `type`. */
+const FILE = 1, SEGMENT = 2;
+/** Objects and arrays in a line: unknown keys are skipped, as Go does, and may hold some. */
+const MAX_NODES = 100;
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/**
+ * Reads one line.
+ * @param line UTF-8, without the newline
+ * @param position number of the line from 0; the one in it must be the same
+ * @throws {FormatError} `tarsplit-malformed`
+ */
+export function parseLine(line: Uint8Array, position: number): TarSplitRecord {
+  const fields = objectOf(line, position);
+  for (const key of Object.keys(fields)) {
+    const meant = lookAlike(key, KEYS);
+    if (meant !== undefined) {
+      throw malformed(position, `it has the key ${shown(key)}, which Go takes for ${meant}`);
+    }
+  }
+  if (fields["position"] !== position) {
+    throw malformed(position, `its position is ${shown(fields["position"])}`, {
+      expected: `${position}`,
+      actual: shown(fields["position"]),
+    });
+  }
+  if (fields["type"] === FILE) return fileOf(fields, position);
+  if (fields["type"] === SEGMENT) return segmentOf(fields, position);
+  throw malformed(position, `its type is ${shown(fields["type"])}`, {
+    expected: "1 or 2",
+    actual: shown(fields["type"]),
+  });
+}
+
+function objectOf(line: Uint8Array, position: number): Fields {
+  const options = { what: whatOf(position), code: "tarsplit-malformed", maxNodes: MAX_NODES };
+  let value: unknown;
+  try {
+    value = parseStrictJson(line, options);
+  } catch (error) {
+    if (!(error instanceof LimitExceeded)) throw error;
+    throw malformed(position, `it holds more than ${MAX_NODES} objects and arrays`);
+  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Fields;
+  throw malformed(position, "it is not an object");
+}
+
+function segmentOf(fields: Fields, position: number): TarSplitSegment {
+  for (const key of ["name", "name_raw", "size"]) {
+    if (fields[key] !== undefined) throw malformed(position, `it is a segment, and has a ${key}`);
+  }
+  return { kind: "segment", bytes: payloadOf(fields, position), position };
+}
+
+function fileOf(fields: Fields, position: number): TarSplitFile {
+  const name = nameOf(fields, position);
+  const { size = 0 } = fields;
+  if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {
+    throw malformed(position, `its size is ${shown(size)}`, {
+      expected: `0 to ${Number.MAX_SAFE_INTEGER}`,
+      actual: shown(size),
+    });
+  }
+  const payload = payloadOf(fields, position);
+  if (payload.length !== 8 && (size > 0 || payload.length > 0)) {
+    throw malformed(position, `its checksum has ${payload.length} bytes`, {
+      expected: "8",
+      actual: `${payload.length}`,
+    });
+  }
+  const crc64 = payload.length === 8 ? new DataView(payload.buffer, payload.byteOffset).getBigUint64(0) : 0n;
+  if (size > 0) return { kind: "file", name, size, crc64, position };
+  if (crc64 !== 0n) throw malformed(position, "it has no size, and the checksum of something");
+  return { kind: "file", name, size, crc64: null, position };
+}
+
+/** The lossless form; a name is left out where it is empty. */
+function nameOf(fields: Fields, position: number): string {
+  const { name, name_raw: raw } = fields;
+  if (name !== undefined && (typeof name !== "string" || !name.isWellFormed())) {
+    throw malformed(position, `its name is ${shown(name)}`);
+  }
+  if (raw === undefined) return name ?? "";
+  const bytes = typeof raw === "string" ? decodeBase64(raw) : null;
+  if (!bytes) throw malformed(position, "its name_raw is not base64");
+  const decoded = decodeName(bytes);
+  if (name !== undefined && name !== decoded) throw malformed(position, "its name and name_raw differ");
+  return decoded;
+}
+
+/** The bytes of `payload`; none where it is null or left out. */
+function payloadOf(fields: Fields, position: number): Uint8Array {
+  const payload = fields["payload"] ?? "";
+  const bytes = typeof payload === "string" ? decodeBase64(payload) : null;
+  if (!bytes) throw malformed(position, "its payload is not base64");
+  return bytes;
+}
+
+function whatOf(position: number): string {
+  return `line ${position + 1} of the tar-split`;
+}
+
+/** A value of the line in a message: printable, and short. */
+function shown(value: unknown): string {
+  const text = (JSON.stringify(value) ?? "missing").slice(0, 60);
+  return text.replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+function malformed(
+  position: number,
+  problem: string,
+  details: { expected?: string; actual?: string } = {},
+): FormatError {
+  return new FormatError("tarsplit-malformed", `Cannot read ${whatOf(position)}: ${problem}`, {
+    ...details,
+    advice: "The tar-split is damaged: fetch or make it again.",
+  });
+}

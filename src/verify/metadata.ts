@@ -1,0 +1,110 @@
+/**
+ * A layer by its TOC and tar-split alone: a few small ranges of the blob say what is in it, and how large it is unpacked.
+ *
+ * @module
+ */
+import type { Container } from "../codec/detect.ts";
+import { FormatError, LayerproofError, UsageError } from "../errors.ts";
+import type { StreamFacts } from "./claims.ts";
+import { failedReport } from "./failed.ts";
+import {
+  containerOf,
+  isSeekable,
+  loadToc,
+  locateToc,
+  type SeekableSource,
+  type Subject,
+} from "./load-toc.ts";
+import { readFrame } from "./locate.ts";
+import { makeReport } from "./make-report.ts";
+import type { LayerReport } from "./report.ts";
+import { examineTarSplit, type TarSplitFacts, tarSplitLimit, unreadTarSplit } from "./tar-split.ts";
+import { TAR_SPLIT, TocCheck } from "./toc-check.ts";
+import type { TocFacts } from "./toc-facts.ts";
+
+/**
+ * Compares TOC and tar-split with what is expected and with each other. Where the TOC's digest comes from outside and the
+ * TOC names that of the tar-split (containers/storage since 1.54), the size of the tar is proved, although nothing of it
+ * was read; contents are not.
+ * @throws {UsageError} `metadata-needs-ranges`: a pipe
+ * @throws {SourceError}
+ */
+export async function verifyMetadata(subject: Subject): Promise<LayerReport> {
+  const { source, hashes, findings, expecting } = subject;
+  if (!isSeekable(source)) {
+    throw new UsageError(
+      "metadata-needs-ranges",
+      `${source.name} is a pipe, of which only the whole can be read`,
+      {
+        advice: "Give a file, or leave --metadata-only out.",
+      },
+    );
+  }
+  const container = await containerOf(subject);
+  const located = await locateToc(container, subject);
+  const check = new TocCheck(findings, await hashes.sha256(), false, TAR_SPLIT);
+  const toc = await loadToc(located, check, subject);
+  if (!toc) {
+    const problem = new FormatError("metadata-missing", `The blob (${container}) has no TOC`, {
+      advice: "Only reading the whole layer can tell what it is: leave --metadata-only out.",
+    });
+    return failedReport(source.name, problem, "format");
+  }
+  const tarSplit = await tarSplitOf(source, toc, check, subject);
+  const input = {
+    expecting,
+    read: false,
+    pass: unread(container, source.size, tarSplit),
+    toc,
+    tocInBlob: false,
+    check,
+    positions: located.positions,
+    tarSplitDigest: tarSplit?.digest ?? null,
+    tarSplit,
+  };
+  return makeReport(source.name, input, findings, subject.external !== null);
+}
+
+/** The tar-split that footer or annotation announce, examined. */
+async function tarSplitOf(
+  source: SeekableSource,
+  { toc, tarSplit: range, form }: TocFacts,
+  check: TocCheck,
+  { hashes, limits, annotations }: Subject,
+): Promise<TarSplitFacts | null> {
+  if (!range || !toc) return null;
+  try {
+    if (range.length > limits.toc) throw tarSplitLimit(range.length, limits.toc);
+    const from = annotations?.tarSplitPosition ? "the annotation tarsplit-position" : `the ${form} footer`;
+    const compressed = await readFrame(source, range, "tar-split", from);
+    const sha256 = await hashes.sha256();
+    sha256.update(compressed);
+    const found = { range, compressed, digest: `sha256:${sha256.finish()}` };
+    return await examineTarSplit(found, toc.tarSplitDigest, check, { hashes, limits });
+  } catch (error) {
+    if (
+      !(error instanceof FormatError) &&
+      !(error instanceof LayerproofError && error.code === "tar-split-limit")
+    ) {
+      throw error;
+    }
+    return unreadTarSplit(range, null, check, error);
+  }
+}
+
+/** What is known of a stream that was not read: what its tar-split says. */
+function unread(container: Container, size: number, tarSplit: TarSplitFacts | null): StreamFacts {
+  return {
+    container,
+    size,
+    digest: null,
+    diffID: null,
+    uncompressedSize: tarSplit?.shape?.size ?? null,
+    codecError: null,
+    tarError: null,
+    entries: tarSplit?.entries ?? 0,
+    flavours: new Set(),
+    units: { total: 0, withChecksum: 0, mismatched: 0, first: null },
+    shape: null,
+  };
+}
