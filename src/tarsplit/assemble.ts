@@ -35,7 +35,7 @@ export interface AssembledTar {
 }
 
 export interface AssembleOptions {
-  /** A SHA-256 that nothing else uses meanwhile; gets the archive as it flows. */
+  /** A SHA-256 that nothing else uses meanwhile; gets the archive as it flows, and starts anew however that ends. */
   readonly hash?: Hasher;
   /** What the archive's digest must be: `sha256:` and 64 digits. Needs `hash`. */
   readonly diffID?: string;
@@ -95,21 +95,27 @@ async function* assemble(
   getFile: GetFile,
   options: AssembleOptions,
 ): AsyncGenerator<Uint8Array, void, void> {
+  const { hash } = options;
   const crc64 = options.crc64 ?? await kernelCrc64();
   let size = 0;
-  for await (const record of guarded(records, readFailed)) {
-    size = addSize(size, record);
-    if (record.kind === "file") {
-      for await (const piece of filePieces(record, getFile, crc64)) {
-        options.hash?.update(piece);
-        yield piece;
+  let digest: string | null = null;
+  try {
+    for await (const record of guarded(records, readFailed)) {
+      size = addSize(size, record);
+      if (record.kind === "file") {
+        for await (const piece of filePieces(record, getFile, crc64)) {
+          hash?.update(piece);
+          yield piece;
+        }
+      } else if (record.bytes.length > 0) {
+        hash?.update(record.bytes);
+        yield record.bytes;
       }
-    } else if (record.bytes.length > 0) {
-      options.hash?.update(record.bytes);
-      yield record.bytes;
     }
+  } finally {
+    // Also after a failure: the hash is ready for another message then.
+    if (hash) digest = `sha256:${hash.finish()}`;
   }
-  const digest = options.hash ? `sha256:${options.hash.finish()}` : null;
   if (options.diffID !== undefined && digest !== options.diffID) {
     throw new DigestMismatch("tarsplit-diff-id", "The tar archive is not the one that the diffID is of", {
       expected: options.diffID,

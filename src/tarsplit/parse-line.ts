@@ -14,6 +14,7 @@ const KEYS = foldedKeys(["type", "name", "name_raw", "size", "payload", "positio
 const FILE = 1, SEGMENT = 2;
 /** Objects and arrays in a line: unknown keys are skipped, as Go does, and may hold some. */
 const MAX_NODES = 100;
+const ADVICE = "The tar-split is damaged: fetch or make it again.";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -51,8 +52,12 @@ function objectOf(line: Uint8Array, position: number): Fields {
   try {
     value = parseStrictJson(line, options);
   } catch (error) {
-    if (!(error instanceof LimitExceeded)) throw error;
-    throw malformed(position, `it holds more than ${MAX_NODES} objects and arrays`);
+    if (error instanceof LimitExceeded) {
+      throw malformed(position, `it holds more than ${MAX_NODES} objects and arrays`);
+    }
+    if (!(error instanceof FormatError)) throw error;
+    // What is wrong may be quoted in it, as it stands in the line.
+    throw new FormatError(error.code, printable(error.message), { advice: ADVICE, cause: error });
   }
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Fields;
   throw malformed(position, "it is not an object");
@@ -115,7 +120,10 @@ function whatOf(position: number): string {
 
 /** A value of the line in a message: printable, and short. */
 function shown(value: unknown): string {
-  const text = (JSON.stringify(value) ?? "missing").slice(0, 60);
+  return printable((JSON.stringify(value) ?? "missing").slice(0, 60));
+}
+
+function printable(text: string): string {
   return text.replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
@@ -126,6 +134,6 @@ function malformed(
 ): FormatError {
   return new FormatError("tarsplit-malformed", `Cannot read ${whatOf(position)}: ${problem}`, {
     ...details,
-    advice: "The tar-split is damaged: fetch or make it again.",
+    advice: ADVICE,
   });
 }

@@ -35,7 +35,7 @@ export function makeReport(
     uncompressedSize: pass.uncompressedSize,
     tocDigest: toc?.tocDigest ?? null,
     tarSplitDigest: input.tarSplitDigest,
-    entries: error ? null : pass.entries,
+    entries: error || (!input.read && !input.tarSplit?.shape) ? null : pass.entries,
     chunks: { total: toc?.toc?.chunks ?? 0, verified: check.chunks.matched },
     claims,
     findings: findings.finish(),

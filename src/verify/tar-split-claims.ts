@@ -27,7 +27,8 @@ export function tarSplitClaims(input: ClaimInput, trusted: Trust): Claim[] {
     const digest = makeClaim({ claim, expected, actual: tarSplitDigest, where: unnamed, status: "absent" });
     return [digest, ...contentClaims(input, tarSplit, { chain: [], status: "consistent" })];
   }
-  const status = tarSplitDigest === expected ? trusted.status : "mismatch";
+  const unread = tarSplitDigest === null && isUnread(tarSplit);
+  const status = unread ? "not checked" : tarSplitDigest === expected ? trusted.status : "mismatch";
   const digest = makeClaim({ claim, expected, actual: tarSplitDigest, where, chain: trusted.chain, status });
   const chain = trusted.chain.length > 0 ? [...trusted.chain, "tar-split"] : [];
   return [digest, ...contentClaims(input, tarSplit, { chain, status: trusted.status })];
@@ -36,7 +37,7 @@ export function tarSplitClaims(input: ClaimInput, trusted: Trust): Claim[] {
 function contentClaims(input: ClaimInput, tarSplit: TarSplitFacts, trusted: Trust): Claim[] {
   const { problem, check: { entries } } = tarSplit;
   if (problem) {
-    const unread = problem.code === "tar-split-limit" || problem.code === "entries-limit";
+    const unread = isUnread(tarSplit);
     const status = unread ? "not checked" : "mismatch";
     const { chain } = trusted;
     const actual = unread ? null : problem.message;
@@ -66,6 +67,11 @@ function contentClaims(input: ClaimInput, tarSplit: TarSplitFacts, trusted: Trus
     }),
     ...input.read ? [matchesTar(input, tarSplit, trusted)] : [],
   ];
+}
+
+/** Whether it was left alone, which says nothing against it. */
+function isUnread({ problem }: TarSplitFacts): boolean {
+  return problem?.code === "tar-split-limit" || problem?.code === "entries-limit";
 }
 
 /** Whether the tar that podman would rebuild is the one that the blob holds, byte for byte. */
