@@ -3,6 +3,14 @@
  *
  * @module
  */
+import {
+  DigestMismatch,
+  type LayerproofError,
+  OutputError,
+  SourceError,
+  UsageError,
+  WorkerFailed,
+} from "../errors.ts";
 import type { LayerReport, ReportError, Severity } from "../verify/report.ts";
 
 export const EXIT = {
@@ -14,7 +22,7 @@ export const EXIT = {
   usage: 2,
   /** Not readable as a layer, or refused as ambiguous or unsupported. */
   unreadable: 3,
-  /** The bytes could not be had. */
+  /** The bytes could not be had, or could not be put where they belong. */
   source: 4,
   /** This program itself failed: a bug, or a thread that died. */
   internal: 70,
@@ -32,6 +40,14 @@ const STATUS: Readonly<Record<ReportError["kind"], number>> = {
   refused: EXIT.unreadable,
   internal: EXIT.internal,
 };
+
+/** The status of an error that ends a command; those about layers that `verify` reads are in reports. */
+export function statusOf(error: LayerproofError): number {
+  if (error instanceof UsageError || error.code === "digest-algorithm") return EXIT.usage;
+  if (error instanceof DigestMismatch) return EXIT.mismatch;
+  if (error instanceof SourceError || error instanceof OutputError) return EXIT.source;
+  return error instanceof WorkerFailed ? EXIT.internal : EXIT.unreadable;
+}
 
 /**
  * The status of one report.

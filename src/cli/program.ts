@@ -6,14 +6,18 @@
 import { Command, CommanderError } from "commander";
 import { LayerproofError } from "../errors.ts";
 import { type CliDeps, type CommandContext, realDeps } from "./context.ts";
-import { EXIT } from "./exit-status.ts";
+import { EXIT, statusOf } from "./exit-status.ts";
 import { BrokenPipe, type CliIo } from "./io.ts";
 import { printable } from "./printable.ts";
+import { addTarSplitCommand } from "./tarsplit-command.ts";
 import { addVerifyCommand } from "./verify-command.ts";
 import { EXIT_HELP } from "./verify-help.ts";
 import { VERSION } from "./version.ts";
 
-const COMMANDS: readonly ((program: Command, context: CommandContext) => void)[] = [addVerifyCommand];
+const COMMANDS: readonly ((program: Command, context: CommandContext) => void)[] = [
+  addVerifyCommand,
+  addTarSplitCommand,
+];
 
 /**
  * Runs the program.
@@ -72,15 +76,22 @@ async function attempt(run: () => Promise<unknown>, status: () => number, io: Cl
       return EXIT.interrupted;
     }
     if (error instanceof LayerproofError) {
-      // Errors about layers are in reports; what comes here was found before any layer was read.
-      const advice = error.details.advice ? `${printable(error.details.advice)}\n` : "";
-      await io.stderr.write(`layerproof: ${printable(error.message)}\n${advice}`);
-      return EXIT.usage;
+      await io.stderr.write(errorText(error));
+      return statusOf(error);
     }
     const text = error instanceof Error ? error.stack ?? error.message : String(error);
     await io.stderr.write(`layerproof: this is a bug, please report it:\n${printableLines(text)}\n`);
     return EXIT.internal;
   }
+}
+
+/** What went wrong, both values where two were compared, and what to do. */
+function errorText({ message, code, details }: LayerproofError): string {
+  const { expected, actual, advice } = details;
+  const values = expected !== undefined && actual !== undefined
+    ? `  expected  ${printable(expected)}\n  actual    ${printable(actual)}\n`
+    : "";
+  return `layerproof: ${printable(message)} [${code}]\n${values}${advice ? `${printable(advice)}\n` : ""}`;
 }
 
 function printableLines(text: string): string {

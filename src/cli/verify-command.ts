@@ -18,6 +18,7 @@ import { printable } from "./printable.ts";
 import { NO_PROGRESS, progressBar } from "./progress.ts";
 import { COLOURED, PLAIN, type Style } from "./style.ts";
 import { shortBytes } from "./units.ts";
+import { untilAborted } from "./until-aborted.ts";
 import { SHORT_USAGE, VERIFY_HELP } from "./verify-help.ts";
 import {
   checkApplicable,
@@ -159,16 +160,6 @@ async function verifyOne(
   } finally {
     bar.stop();
   }
-}
-
-/** `work`, or the reason of the abort as soon as it comes: a pipe that delivers nothing must not hold Ctrl-C up. */
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason);
-    if (signal.aborted) abort();
-    signal.addEventListener("abort", abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
 }
 
 function styleFor(when: RawVerifyOptions["color"], io: CliIo): Style {

@@ -7,12 +7,23 @@
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const PAD = 0x3d;
 
-/** The character of each six bits. */
-const CHARS = Uint8Array.from(ALPHABET, (char) => char.charCodeAt(0));
+/** The two characters of each twelve bits, the first one in the high byte. */
+const PAIRS = Uint16Array.from(
+  { length: 4096 },
+  (_, bits) => ALPHABET.charCodeAt(bits >> 6) << 8 | ALPHABET.charCodeAt(bits & 0x3f),
+);
 
-/** The six bits of each character, 0xff for those that have none. */
-const BITS = new Uint8Array(256).fill(0xff);
-CHARS.forEach((char, bits) => BITS[char] = bits);
+/** Set for what is no character of the alphabet. */
+const WRONG = 1 << 24;
+/** The six bits of each character, at each of the four places in 24 bits. */
+const PLACES = [18, 12, 6, 0].map((shift) => {
+  const place = new Uint32Array(256).fill(WRONG);
+  for (let bits = 0; bits < 64; bits++) place[ALPHABET.charCodeAt(bits)] = bits << shift;
+  return place;
+});
+const [FIRST, SECOND, THIRD, FOURTH] = PLACES as [Uint32Array, Uint32Array, Uint32Array, Uint32Array];
+
+const encoder = new TextEncoder();
 
 /** Encodes one byte string after the other, each given in pieces. */
 export class Base64Encoder {
@@ -25,7 +36,7 @@ export class Base64Encoder {
    * @param out has room for `4 * Math.ceil((bytes.length + 2) / 3)` more
    * @returns the index behind the last character written
    */
-  push(bytes: Uint8Array, out: Uint8Array, at: number): number {
+  push(bytes: Uint8Array, out: DataView, at: number): number {
     let from = 0;
     while (this.#held > 0 && from < bytes.length) {
       this.#heldBits = this.#heldBits << 8 | bytes[from++]!;
@@ -45,60 +56,58 @@ export class Base64Encoder {
   }
 
   /** Ends the byte string: writes what was held back, with its padding (4 characters at most). */
-  end(out: Uint8Array, at: number): number {
+  end(out: DataView, at: number): number {
     if (this.#held === 0) return at;
     const missing = 3 - this.#held;
     at = put(this.#heldBits << 8 * missing, out, at);
-    out.fill(PAD, at - missing, at);
+    for (let pad = 1; pad <= missing; pad++) out.setUint8(at - pad, PAD);
     this.#held = this.#heldBits = 0;
     return at;
   }
 }
 
-function put(bits: number, out: Uint8Array, at: number): number {
-  out[at] = CHARS[bits >> 18]!;
-  out[at + 1] = CHARS[bits >> 12 & 0x3f]!;
-  out[at + 2] = CHARS[bits >> 6 & 0x3f]!;
-  out[at + 3] = CHARS[bits & 0x3f]!;
+function put(bits: number, out: DataView, at: number): number {
+  out.setUint16(at, PAIRS[bits >> 12]!);
+  out.setUint16(at + 2, PAIRS[bits & 0xfff]!);
   return at + 4;
 }
 
 /** The base64 of some bytes that are there at once: checksums, names. */
 export function encodeBase64(bytes: Uint8Array): string {
-  const encoder = new Base64Encoder();
+  const base64 = new Base64Encoder();
   const out = new Uint8Array(4 * Math.ceil((bytes.length + 2) / 3));
-  const length = encoder.end(out, encoder.push(bytes, out, 0));
+  const view = new DataView(out.buffer);
+  const length = base64.end(view, base64.push(bytes, view, 0));
   return new TextDecoder().decode(out.subarray(0, length));
 }
 
 /** The bytes of canonical base64; null for what no encoder writes (no padding, line ends, bits behind the end). */
 export function decodeBase64(text: string): Uint8Array | null {
-  const { length } = text;
-  if (length % 4 !== 0) return null;
-  if (length === 0) return new Uint8Array(0);
-  const pads = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
-  const out = new Uint8Array(length / 4 * 3);
-  let wrong = 0;
-  let to = 0;
-  for (let at = 0; at < length; at += 4) {
-    const isLast = at + 4 === length;
-    const a = bitsOf(text, at);
-    const b = bitsOf(text, at + 1);
-    const c = isLast && pads === 2 ? 0 : bitsOf(text, at + 2);
-    const d = isLast && pads > 0 ? 0 : bitsOf(text, at + 3);
-    wrong |= a | b | c | d;
-    out[to] = a << 2 | b >> 4;
-    out[to + 1] = b << 4 | c >> 2;
-    out[to + 2] = c << 6 | d;
-    to += 3;
-  }
-  if ((wrong & 0x80) !== 0) return null;
-  const bytes = out.subarray(0, out.length - pads);
-  for (let at = bytes.length; at < out.length; at++) if (out[at] !== 0) return null;
-  return bytes;
+  return decodeBase64Chars(encoder.encode(text));
 }
 
-function bitsOf(text: string, at: number): number {
-  const code = text.charCodeAt(at);
-  return code < 256 ? BITS[code]! : 0xff;
+/** As `decodeBase64`, for text that is in UTF-8 already. */
+export function decodeBase64Chars(chars: Uint8Array): Uint8Array | null {
+  const { length } = chars;
+  if (length % 4 !== 0) return null;
+  if (length === 0) return new Uint8Array(0);
+  const pads = chars[length - 1] !== PAD ? 0 : chars[length - 2] !== PAD ? 1 : 2;
+  const out = new Uint8Array(length / 4 * 3);
+  const last = pads > 0 ? length - 4 : length;
+  let wrong = 0;
+  for (let at = 0, to = 0; at < last; at += 4, to += 3) {
+    const bits = FIRST[chars[at]!]! | SECOND[chars[at + 1]!]! | THIRD[chars[at + 2]!]! |
+      FOURTH[chars[at + 3]!]!;
+    wrong |= bits;
+    out[to] = bits >> 16;
+    out[to + 1] = bits >> 8;
+    out[to + 2] = bits;
+  }
+  if (pads === 0) return wrong < WRONG ? out : null;
+  const bits = FIRST[chars[last]!]! | SECOND[chars[last + 1]!]! | (pads === 1 ? THIRD[chars[last + 2]!]! : 0);
+  // The bits behind the last byte are zeros.
+  if ((wrong | bits) >= WRONG || (bits & (1 << 8 * pads) - 1) !== 0) return null;
+  out[out.length - 3] = bits >> 16;
+  out[out.length - 2] = bits >> 8;
+  return out.subarray(0, out.length - pads);
 }

@@ -51,7 +51,7 @@ const MAX_HEADERS = 2 ** 22;
  * It is a handler of a `TarReader` that the caller owns, and is told of each piece before the reader and behind it:
  *
  * ```ts
- * const split = await Disassembler.create((lines) => file.write(lines));
+ * const split = await Disassembler.create((lines) => file.writeSync(lines));
  * const reader = new TarReader(split, limits);
  * for (const piece of tar) {
  *   split.piece(piece);

@@ -17,6 +17,7 @@ const encoder = new TextEncoder();
 export class LineWriter {
   readonly #sink: (bytes: Uint8Array) => void;
   readonly #batch = new Uint8Array(BATCH);
+  readonly #view = new DataView(this.#batch.buffer);
   readonly #base64 = new Base64Encoder();
   #length = 0;
   #position = 0;
@@ -41,7 +42,7 @@ export class LineWriter {
     for (let at = 0; at < bytes.length; at += STEP) {
       const piece = bytes.length <= STEP ? bytes : bytes.subarray(at, at + STEP);
       this.#reserve(4 * Math.ceil((piece.length + 2) / 3));
-      this.#length = this.#base64.push(piece, this.#batch, this.#length);
+      this.#length = this.#base64.push(piece, this.#view, this.#length);
     }
   }
 
@@ -50,7 +51,7 @@ export class LineWriter {
     if (this.#segment === 0) return;
     this.#segment = 0;
     this.#reserve(4);
-    this.#length = this.#base64.end(this.#batch, this.#length);
+    this.#length = this.#base64.end(this.#view, this.#length);
     this.#text(`","position":${this.#position++}}\n`);
   }
 

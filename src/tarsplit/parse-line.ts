@@ -6,7 +6,7 @@
 import { FormatError, LimitExceeded } from "../errors.ts";
 import { foldedKeys, lookAlike, parseStrictJson } from "../json/strict.ts";
 import { decodeName } from "../tar/names.ts";
-import { decodeBase64 } from "./base64.ts";
+import { decodeBase64, decodeBase64Chars } from "./base64.ts";
 import type { TarSplitFile, TarSplitRecord, TarSplitSegment } from "./record.ts";
 
 const KEYS = foldedKeys(["type", "name", "name_raw", "size", "payload", "position"]);
@@ -14,6 +14,7 @@ const KEYS = foldedKeys(["type", "name", "name_raw", "size", "payload", "positio
 const FILE = 1, SEGMENT = 2;
 /** Objects and arrays in a line: unknown keys are skipped, as Go does, and may hold some. */
 const MAX_NODES = 100;
+const SEGMENT_START = '{"type":2,"payload":"';
 const ADVICE = "The tar-split is damaged: fetch or make it again.";
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -25,6 +26,8 @@ type Fields = Readonly<Record<string, unknown>>;
  * @throws {FormatError} `tarsplit-malformed`
  */
 export function parseLine(line: Uint8Array, position: number): TarSplitRecord {
+  const written = segmentAsWritten(line, position);
+  if (written) return written;
   const fields = objectOf(line, position);
   for (const key of Object.keys(fields)) {
     const meant = lookAlike(key, KEYS);
@@ -44,6 +47,24 @@ export function parseLine(line: Uint8Array, position: number): TarSplitRecord {
     expected: "1 or 2",
     actual: shown(fields["type"]),
   });
+}
+
+/**
+ * A segment in the form in which every known writer has it, or null: most of a tar-split is that, and needs no JSON.
+ * Base64 holds nothing that could end a string or be an escape.
+ */
+function segmentAsWritten(line: Uint8Array, position: number): TarSplitSegment | null {
+  const rest = `","position":${position}}`;
+  const end = line.length - rest.length;
+  if (end < SEGMENT_START.length || !isAt(line, 0, SEGMENT_START)) return null;
+  if (!isAt(line, end, rest)) return null;
+  const bytes = decodeBase64Chars(line.subarray(SEGMENT_START.length, end));
+  return bytes && { kind: "segment", bytes, position };
+}
+
+function isAt(line: Uint8Array, at: number, ascii: string): boolean {
+  for (let i = 0; i < ascii.length; i++) if (line[at + i] !== ascii.charCodeAt(i)) return false;
+  return true;
 }
 
 function objectOf(line: Uint8Array, position: number): Fields {

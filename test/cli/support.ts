@@ -1,4 +1,5 @@
 /** What the tests of the command line share. */
+import { Buffer } from "node:buffer";
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -49,7 +50,7 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** An outside that keeps what is written. */
+/** An outside that keeps what is written; bytes as one character each. */
 export function fakeIo(
   { terminal = false, env = {}, signal = new AbortController().signal }: {
     terminal?: boolean;
@@ -60,8 +61,8 @@ export function fakeIo(
   const texts = { stdout: "", stderr: "" };
   const output = (name: "stdout" | "stderr"): Output => ({
     isTerminal: terminal,
-    write: (text) => {
-      texts[name] += text;
+    write: (data) => {
+      texts[name] += typeof data === "string" ? data : Buffer.from(data).toString("latin1");
       return Promise.resolve();
     },
   });

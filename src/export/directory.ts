@@ -1,0 +1,72 @@
+/**
+ * The files of an extracted layer, by the names that its archive has for them.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { constants } from "node:fs";
+import { type FileHandle, lstat, open } from "node:fs/promises";
+import { UnsupportedError } from "../errors.ts";
+import { canonicalPath } from "../tar/paths.ts";
+import { encodeName, escapeName, isUtf8Name } from "../tar/names.ts";
+import type { FileContent, GetFile } from "../tarsplit/assemble.ts";
+
+/** Bytes that are read at once. */
+const PIECE = 1 << 18;
+
+/**
+ * Finds files below a directory. Never leaves it: no component of a name may be a symbolic link, and `..` stays inside, as
+ * when the layer was extracted. What is no regular file is not there.
+ * @param directory of the extracted layer
+ */
+export function directoryFiles(directory: string): GetFile {
+  return async (name) => {
+    const { path, escapes } = canonicalPath(name);
+    if (escapes || path === "") return null;
+    if (!isUtf8Name(path) && "Deno" in globalThis) throw denoNames(name);
+    const parts = path.split("/");
+    for (let i = 1; i <= parts.length; i++) {
+      const found = await lstat(bytePath(directory, parts.slice(0, i).join("/"))).catch(absent);
+      if (!found) return null;
+      if (i < parts.length ? !found.isDirectory() : !found.isFile()) return null;
+    }
+    const flags = constants.O_RDONLY | constants.O_NOFOLLOW;
+    return pieces(await open(bytePath(directory, path), flags));
+  };
+}
+
+/** A path of bytes where the name is not UTF-8: as a string it would be another file's. */
+function bytePath(directory: string, path: string): string | Buffer {
+  if (isUtf8Name(path)) return `${directory}/${path}`;
+  return Buffer.concat([Buffer.from(`${directory}/`), encodeName(path)]);
+}
+
+/** Deno 2.9 turns every path into a string, in which such a name would be another one. */
+function denoNames(name: string): UnsupportedError {
+  const entry = escapeName(name);
+  return new UnsupportedError("raw-name", `Deno cannot open the file ${entry}: its name is not UTF-8`, {
+    entry,
+    advice: "Run it under Node.",
+  });
+}
+
+function absent(error: Error & { code?: unknown }): null {
+  if (error.code === "ENOENT" || error.code === "ENOTDIR") return null;
+  throw error;
+}
+
+async function* pieces(file: FileHandle): AsyncGenerator<Uint8Array> {
+  try {
+    const buffers = [new Uint8Array(PIECE), new Uint8Array(PIECE)];
+    for (let turn = 0;; turn ^= 1) {
+      // The piece before may still be on its way to where it is written.
+      const { bytesRead } = await file.read(buffers[turn]!, 0, PIECE, null);
+      if (bytesRead === 0) return;
+      yield buffers[turn]!.subarray(0, bytesRead);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+export type { FileContent };
