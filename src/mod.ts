@@ -7,6 +7,7 @@
  */
 export { verifyLayer } from "./verify/verify.ts";
 export {
+  type ByteSink,
   DEFAULT_LIMITS,
   type Descriptor,
   type Expectations,
@@ -14,6 +15,7 @@ export {
   type Limits,
   type Progress,
   type ReportedEntry,
+  type TarSplitSink,
   type VerifyOptions,
 } from "./verify/options.ts";
 export type {
@@ -27,6 +29,14 @@ export type {
   Result,
   Severity,
 } from "./verify/report.ts";
+export {
+  type AssembledTar,
+  type AssembleOptions,
+  assembleTar,
+  type FileContent,
+  type GetFile,
+} from "./tarsplit/assemble.ts";
+export { readTarSplit, type TarSplitReadOptions, type TarSplitRecord } from "./tarsplit/read.ts";
 export { tarStream, type TarStreamOptions } from "./export/tar-stream.ts";
 export { blobSource, type LayerSource, memorySource, streamSource } from "./source/source.ts";
 export {

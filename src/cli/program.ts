@@ -9,6 +9,7 @@ import { type CliDeps, type CommandContext, realDeps } from "./context.ts";
 import { EXIT, statusOf } from "./exit-status.ts";
 import { BrokenPipe, type CliIo } from "./io.ts";
 import { printable } from "./printable.ts";
+import { addExportCommand } from "./export-command.ts";
 import { addTarSplitCommand } from "./tarsplit-command.ts";
 import { addVerifyCommand } from "./verify-command.ts";
 import { EXIT_HELP } from "./verify-help.ts";
@@ -17,6 +18,7 @@ import { VERSION } from "./version.ts";
 const COMMANDS: readonly ((program: Command, context: CommandContext) => void)[] = [
   addVerifyCommand,
   addTarSplitCommand,
+  addExportCommand,
 ];
 
 /**

@@ -4,23 +4,12 @@
  * @module
  */
 import { type Command, Option } from "commander";
-import { parseDigest } from "../digest/digest.ts";
-import { UsageError } from "../errors.ts";
-import { openFile, stdinSource } from "../source/file.ts";
-import type { LayerSource } from "../source/source.ts";
-import type { Expectations } from "../verify/options.ts";
-import { addTarSplitAssemble } from "./tarsplit-assemble.ts";
-import { compressed, compressionByName } from "./compressed-output.ts";
+import { compressionByName } from "./compressed-output.ts";
 import type { CommandContext } from "./context.ts";
-import type { Engine } from "./engine.ts";
-import { exitStatus } from "./exit-status.ts";
-import { humanReport } from "./human-report.ts";
-import type { CliIo } from "./io.ts";
-import { type ByteOutput, openOutput } from "./output-file.ts";
-import { NO_PROGRESS, progressBar } from "./progress.ts";
-import { PLAIN } from "./style.ts";
+import { addTarSplitAssemble } from "./tarsplit-assemble.ts";
 import { TARSPLIT_HELP } from "./tarsplit-help.ts";
-import { untilAborted } from "./until-aborted.ts";
+import { type VerifiedOutput, writeVerified } from "./verified-output.ts";
+import { gatherGiven } from "./verify-options.ts";
 
 interface RawOptions {
   readonly output?: string;
@@ -55,71 +44,18 @@ export function addTarSplitCommand(program: Command, context: CommandContext): v
   addTarSplitAssemble(group, context);
 }
 
-async function disassemble(layer: string, raw: RawOptions, { io, deps }: CommandContext): Promise<number> {
-  if (layer.startsWith("oci:")) {
-    throw new UsageError("tarsplit-one-layer", "tarsplit takes one layer, not an image", {
-      advice: "Give one of the layout's files: DIR/blobs/sha256/...",
-    });
-  }
-  const digest = raw.digest === undefined ? undefined : parseDigest(raw.digest, "--digest");
-  const diffID = raw.diffId === undefined ? undefined : parseDigest(raw.diffId, "--diff-id");
-  const expect = {
-    ...digest !== undefined && { digest: { value: digest, from: ["--digest"] } },
-    ...diffID !== undefined && { diffID: { value: diffID, from: ["--diff-id"] } },
+async function disassemble(layer: string, raw: RawOptions, context: CommandContext): Promise<number> {
+  const { expect } = await gatherGiven(raw, 0);
+  const work: VerifiedOutput = {
+    layer,
+    what: "tar-split",
+    output: raw.output,
+    compression: compressionByName(raw.output),
+    progress: raw.progress,
+    options: { expect },
+    sink: "tarSplit",
+    duplicates: raw.duplicates,
+    said: ({ diffID, uncompressedSize }) => `tar-split of ${diffID}, ${uncompressedSize} bytes`,
   };
-  const source = layer === "-" ? stdinSource() : await openFile(layer);
-  const engine = await deps.engine({ jobs: null, hash: "auto" });
-  try {
-    const output = await compressed(await openOutput(raw.output, io), compressionByName(raw.output));
-    return await writeTarSplit(source, expect, output, engine, raw, io);
-  } finally {
-    source.close().catch(() => {});
-    await engine.close();
-  }
-}
-
-async function writeTarSplit(
-  source: LayerSource,
-  expect: Expectations,
-  output: ByteOutput,
-  engine: Engine,
-  raw: RawOptions,
-  io: CliIo,
-): Promise<number> {
-  const bar = raw.progress && io.stderr.isTerminal ? progressBar() : NO_PROGRESS;
-  let made: Uint8Array[] = [];
-  const ready = async (): Promise<void> => {
-    const pieces = made;
-    made = [];
-    for (const piece of pieces) await output.write(piece);
-  };
-  try {
-    const work = engine.verifyLayer(source, {
-      expect,
-      signal: io.signal,
-      onProgress: bar.update,
-      tarSplit: { write: (lines) => void made.push(lines.slice()), ready, duplicates: raw.duplicates },
-    });
-    const report = await untilAborted(work, io.signal);
-    bar.stop();
-    if (report.result === "error" || report.result === "mismatch") {
-      await output.abort();
-      await io.stderr.write(humanReport(report, PLAIN));
-      await io.stderr.write("layerproof: no tar-split was written\n");
-      return exitStatus(report, null);
-    }
-    await ready();
-    await output.commit();
-    if (raw.output !== undefined && raw.output !== "-") {
-      await io.stderr.write(
-        `${raw.output}: tar-split of ${report.diffID}, ${report.uncompressedSize} bytes\n`,
-      );
-    }
-    return 0;
-  } catch (error) {
-    await output.abort();
-    throw error;
-  } finally {
-    bar.stop();
-  }
+  return await writeVerified(work, context);
 }

@@ -10,8 +10,8 @@ import type { Expectations, Expected, Limits } from "../verify/options.ts";
 import type { Severity } from "../verify/report.ts";
 import { parseBytes, parseCount } from "./units.ts";
 
-/** As commander hands them over. */
-export interface RawVerifyOptions {
+/** What is expected of one layer, as commander hands it over. */
+export interface RawExpectations {
   readonly digest?: string;
   readonly size?: string;
   readonly diffId?: string;
@@ -21,6 +21,10 @@ export interface RawVerifyOptions {
   readonly config?: string;
   readonly layerIndex?: string;
   readonly toc?: string;
+}
+
+/** As commander hands them over. */
+export interface RawVerifyOptions extends RawExpectations {
   readonly platform?: string;
   readonly metadataOnly?: boolean;
   readonly json?: boolean;
@@ -76,9 +80,7 @@ export function checkApplicable(layers: readonly string[], raw: RawVerifyOptions
       { advice: "For one of its layers, give the file blobs/sha256/... itself." },
     );
   }
-  if (raw.layerIndex !== undefined && raw.config === undefined) {
-    throw new UsageError("option-needs-config", "--layer-index needs --config FILE");
-  }
+  checkLayerIndex(raw);
   const ofContents = raw.metadataOnly &&
     (["digest", "diffId"] as const).find((key) => raw[key] !== undefined);
   if (ofContents) {
@@ -98,6 +100,13 @@ export function checkApplicable(layers: readonly string[], raw: RawVerifyOptions
   }
   if (layers.filter((layer) => layer === "-").length > 1) {
     throw new UsageError("stdin-twice", "Standard input (-) can be read only once");
+  }
+}
+
+/** @throws {UsageError} `option-needs-config` */
+export function checkLayerIndex(raw: RawExpectations): void {
+  if (raw.layerIndex !== undefined && raw.config === undefined) {
+    throw new UsageError("option-needs-config", "--layer-index needs --config FILE");
   }
 }
 
@@ -142,7 +151,7 @@ function parseRatio(text: string): number {
  * @param tocLimit bytes of `--toc FILE`
  * @throws {UsageError | UnsupportedError} before anything of the layer is read
  */
-export async function gatherGiven(raw: RawVerifyOptions, tocLimit: number): Promise<Given> {
+export async function gatherGiven(raw: RawExpectations, tocLimit: number): Promise<Given> {
   const own = ownExpectations(raw);
   if (raw.descriptor === undefined && raw.config === undefined && raw.toc === undefined) {
     return { expect: own, toc: null };
@@ -171,7 +180,7 @@ export async function gatherGiven(raw: RawVerifyOptions, tocLimit: number): Prom
   return { expect, toc: raw.toc === undefined ? null : await files.readToc(raw.toc, tocLimit) };
 }
 
-function ownExpectations(raw: RawVerifyOptions): Expectations {
+function ownExpectations(raw: RawExpectations): Expectations {
   const digest = (text: string | undefined, option: string): Expected<string> | undefined =>
     text === undefined ? undefined : { value: parseDigest(text, option), from: [option] };
   const bytes = (text: string | undefined, option: string): Expected<number> | undefined =>

@@ -43,6 +43,8 @@ export interface CodecEvents {
   zeroPadding(blobOffset: number): void;
   /** Views that were given since the last such call will be overwritten, if nobody holds the memory. */
   dataEnd?(): void;
+  /** Awaited before much more is told, where what comes of the events must not pile up. */
+  ready?(): Promise<void>;
 }
 
 /** Pushed with compressed bytes in pieces of any size; the events do not depend on where the pieces are cut. */

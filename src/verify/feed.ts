@@ -53,6 +53,9 @@ export function isShared(
   return decoded && workers !== undefined && limits.ratio === null && size >= workers.plan.minimum;
 }
 
+/** Compressed bytes between two times that a target is asked whether it is ready: 1 KiB of zstd can become 32 MiB. */
+const STEP = 1024;
+
 export class BlobFeed {
   readonly #target: FeedTarget;
   readonly #hash: Hasher;
@@ -154,10 +157,19 @@ export class BlobFeed {
   async #take(bytes: Uint8Array): Promise<void> {
     if (!this.#hashing) this.#hash.update(bytes);
     const before = this.#hashing?.taken ?? 0;
-    await this.#decode(() => this.#decoder!.push(bytes));
+    await this.#decode(() => this.#push(bytes));
     // A blob that cannot be decoded is still hashed to its end.
     if (this.#hashing && this.#error) {
       await this.#hashing.push(bytes.subarray(this.#hashing.taken - before));
+    }
+  }
+
+  async #push(bytes: Uint8Array): Promise<void> {
+    const target = this.#target;
+    if (this.#pipeline || !target.ready) return await this.#decoder!.push(bytes);
+    for (let at = 0; at < bytes.length; at += STEP) {
+      await this.#decoder!.push(bytes.subarray(at, at + STEP));
+      await target.ready();
     }
   }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import type { HashBackend } from "../digest/hasher.ts";
+import type { LayerproofError } from "../errors.ts";
 import type { TarEntry } from "../tar/entry.ts";
 import type { WorkerPool } from "../workers/pool.ts";
 
@@ -76,15 +77,21 @@ export interface Progress {
   readonly total: number | null;
 }
 
-/** Takes the tar-split of a layer as it is made. */
-export interface TarSplitSink {
-  /** JSON lines as UTF-8, cut anywhere; valid only during the call. */
-  write(lines: Uint8Array): void;
+/** Takes bytes in order, as they are made. What they are, only the report says: until then they are nobody's. */
+export interface ByteSink {
+  /** @param bytes valid only during the call */
+  write(bytes: Uint8Array): void;
   /** Awaited before more of the layer is read: so a slow disk does not fill the memory. */
   ready?(): void | Promise<void>;
+}
+
+/** Takes the tar-split of a layer as it is made: JSON lines as UTF-8, cut anywhere. */
+export interface TarSplitSink extends ByteSink {
+  /** There is no tar-split of this tar, and what was written is not complete. The layer's report is not touched by it. */
+  failed(error: LayerproofError): void;
   /**
-   * Of two entries with one path the reference implementation makes no tar-split ("refuse", the default): the layer's report
-   * then says so, and what was written is not complete. "keep" writes one that only this package takes.
+   * Two entries with one path: the reference implementation makes no tar-split of them ("refuse", the default). "keep"
+   * writes one that only this package takes.
    */
   readonly duplicates?: "refuse" | "keep";
 }
@@ -105,8 +112,12 @@ export interface VerifyOptions {
   readonly workers?: WorkerPool;
   /** Called for every tar entry, after its content. Asks for content digests, which cost one more hash of each file. */
   readonly onEntry?: (entry: ReportedEntry) => void;
-  /** Takes the layer's tar-split, made in the same pass. It is complete when the report has no error. */
+  /** Takes the layer's tar-split, made in the same pass. It is complete when the report has no error, nor `failed` one. */
   readonly tarSplit?: TarSplitSink;
+  /** Takes the uncompressed tar. */
+  readonly tar?: ByteSink;
+  /** Takes the blob. */
+  readonly blob?: ByteSink;
   /** Called after every piece of the source. */
   readonly onProgress?: (progress: Progress) => void;
   /** Stops the work; `verifyLayer` then rejects with the signal's reason. */

@@ -21,7 +21,7 @@ import type { WorkerPool } from "../workers/pool.ts";
 import { EstargzTail, TOC_NAME, TrailingFrames } from "./capture.ts";
 import { BlobFeed, type FeedTarget } from "./feed.ts";
 import type { Findings } from "./findings.ts";
-import type { Limits, ReportedEntry, TarSplitSink } from "./options.ts";
+import type { ByteSink, Limits, ReportedEntry, TarSplitSink } from "./options.ts";
 import { PayloadHasher } from "./payload.ts";
 import { StreamShape } from "./stream-shape.ts";
 import { TocCheck } from "./toc-check.ts";
@@ -41,6 +41,7 @@ export interface PassOptions {
   readonly workers?: WorkerPool | undefined;
   readonly onEntry?: ((entry: ReportedEntry) => void) | undefined;
   readonly tarSplit?: TarSplitSink | undefined;
+  readonly tar?: ByteSink | undefined;
 }
 
 /** Units of the compressed stream, and their own checksums. */
@@ -71,6 +72,13 @@ export interface PassResult {
 /** Lanes of the queue, for what is hashed of the decompressed stream: all of it, pieces of payloads, whole payloads. */
 const DIFF = 0, PIECE = 1, WHOLE = 2;
 const LANES = 3;
+
+/** Whoever takes the bytes has failed, of which the layer knows nothing; `cause` is what was thrown. */
+export class SinkFailed extends Error {
+  constructor(cause: unknown) {
+    super("a sink failed", { cause });
+  }
+}
 
 export class LayerPass implements FeedTarget, TarHandler {
   readonly check: TocCheck;
@@ -104,12 +112,26 @@ export class LayerPass implements FeedTarget, TarHandler {
   #told = 0;
 
   /** Makes a tar-split, where one is wanted. */
-  readonly #split: Disassembler | null;
+  #split: Disassembler | null;
+
+  /** Where tar and tar-split go must not be flooded. */
+  readonly ready?: () => Promise<void>;
 
   private constructor(options: PassOptions, hashers: readonly Hasher[], split: Disassembler | null) {
     const [blob, tail, zeros, entry] = hashers as [Hasher, Hasher, Hasher, Hasher];
     this.#options = options;
     this.#split = split;
+    const { tar, tarSplit } = options;
+    if (tar || tarSplit) {
+      this.ready = async () => {
+        try {
+          await tar?.ready?.();
+          await tarSplit?.ready?.();
+        } catch (cause) {
+          throw new SinkFailed(cause);
+        }
+      };
+    }
     this.#feed = new BlobFeed(this, blob, { ...options, lanes: LANES });
     this.#entryHash = entry;
     this.#tree = new TreeChecker(options.findings, options.limits.entries);
@@ -148,7 +170,7 @@ export class LayerPass implements FeedTarget, TarHandler {
     if (!tarEnd) this.#shape = null;
     else {
       this.#shape?.finish();
-      this.#split?.end();
+      this.#apart((split) => split.end());
       this.#tree.end({ estargz: this.estargz.footer !== null });
       this.#reportEnd(tarEnd);
     }
@@ -220,6 +242,7 @@ export class LayerPass implements FeedTarget, TarHandler {
   #takeOutput(bytes: Uint8Array): void {
     if (this.#container !== "tar") this.#diff.update(bytes);
     this.#outSize += bytes.length;
+    this.#options.tar?.write(bytes);
     this.#read(() => this.#pushTar(bytes));
     if (this.#container === "gzip") this.estargz.data(bytes);
     if (!this.#feed.dataLasts) this.#queue.flush();
@@ -229,10 +252,22 @@ export class LayerPass implements FeedTarget, TarHandler {
   #pushTar(bytes: Uint8Array): void {
     this.#piece = bytes;
     this.#told = 0;
-    this.#split?.piece(bytes);
+    this.#apart((split) => split.piece(bytes));
     this.#tar.push(bytes);
-    this.#split?.pieceEnd();
+    this.#apart((split) => split.pieceEnd());
     if (this.#shape && this.#told < bytes.length) this.#shape.around(bytes.subarray(this.#told));
+  }
+
+  /** A step of making the tar-split. What has none is a layer nevertheless. */
+  #apart(step: (split: Disassembler) => void): void {
+    if (!this.#split) return;
+    try {
+      step(this.#split);
+    } catch (error) {
+      if (!(error instanceof LayerproofError)) throw error;
+      this.#split = null;
+      this.#options.tarSplit!.failed(error);
+    }
   }
 
   #shapeContent(bytes: Uint8Array, shape: StreamShape): void {
@@ -302,7 +337,7 @@ export class LayerPass implements FeedTarget, TarHandler {
   // Tar events
 
   entry(entry: TarEntry): void {
-    this.#split?.entry(entry);
+    this.#apart((split) => split.entry(entry));
     this.#flavours.add(entry.format);
     this.#tree.entry(entry);
     this.#entry = entry;
@@ -318,7 +353,7 @@ export class LayerPass implements FeedTarget, TarHandler {
   }
 
   payload(bytes: Uint8Array): void {
-    this.#split?.payload(bytes);
+    this.#apart((split) => split.payload(bytes));
     if (this.#shape) this.#shapeContent(bytes, this.#shape);
     this.#payload.update(bytes, this.#unit, this.#payloadPosition);
     this.#payloadPosition += bytes.length;
@@ -330,7 +365,7 @@ export class LayerPass implements FeedTarget, TarHandler {
   entryEnd(): void {
     const entry = this.#entry!;
     this.#entry = null;
-    this.#split?.entryEnd();
+    this.#apart((split) => split.entryEnd());
     this.#shape?.contentEnd();
     this.#expander?.end();
     this.estargz.entryEnd();

@@ -26,7 +26,7 @@ import { eStargzFromTail, type Located, zstdChunkedFromFrames } from "./locate.t
 import { makeReport } from "./make-report.ts";
 import { verifyMetadata } from "./metadata.ts";
 import { type Limits, limitsWith, type VerifyOptions } from "./options.ts";
-import { LayerPass, type PassResult } from "./pass.ts";
+import { LayerPass, type PassResult, SinkFailed } from "./pass.ts";
 import type { LayerReport } from "./report.ts";
 import { examineTarSplit, tarSplitLimit, unreadTarSplit } from "./tar-split.ts";
 import { TAR_SPLIT, TocCheck } from "./toc-check.ts";
@@ -104,9 +104,12 @@ class Verification {
       workers: this.#options.workers,
       onEntry: this.#options.onEntry,
       tarSplit: this.#options.tarSplit,
+      tar: this.#options.tar,
     });
     try {
       return await this.#examine(pass, pipe);
+    } catch (error) {
+      throw error instanceof SinkFailed ? error.cause : error;
     } finally {
       pass.close();
     }
@@ -146,13 +149,14 @@ class Verification {
 
   /** Pushes the whole source through, and returns its last bytes: enough for any footer. */
   async #stream(pass: LayerPass): Promise<Uint8Array> {
-    const { signal, onProgress } = this.#options;
+    const { signal, onProgress, blob } = this.#options;
     let bytes = 0;
     let end: Uint8Array = new Uint8Array(0);
     for await (const piece of this.#source.stream()) {
       signal?.throwIfAborted();
+      blob?.write(piece);
       await pass.push(piece);
-      await this.#options.tarSplit?.ready?.();
+      await blob?.ready?.();
       bytes += piece.length;
       end = lastBytes(end, piece);
       onProgress?.({ bytes, total: this.#source.size });

@@ -102,7 +102,7 @@ export class ParallelDecoder implements BlobDecoder, ThreadUser {
       this.#inOffset += count;
       if (at === end && end < bytes.length) await this.#split();
     }
-    this.#drain();
+    await this.#tell();
   }
 
   /** Tells that there are no more bytes; resolves when all events have been told. Throws as `push`. */
@@ -114,7 +114,7 @@ export class ParallelDecoder implements BlobDecoder, ThreadUser {
         this.#ending = last.number;
         last.thread.end(last.number);
       }
-      this.#drain();
+      await this.#tell();
       if (this.#tasks.length > 0 && this.#again.length === 0) await this.#reply();
     }
   }
@@ -181,7 +181,7 @@ export class ParallelDecoder implements BlobDecoder, ThreadUser {
     last.marked = true;
     while (this.#tasks.length === this.#threads.length) {
       await this.#reply();
-      this.#drain();
+      await this.#tell();
     }
     // What was drained may have told that no unit begins here, or that an earlier guess was wrong.
     const goesOn = !last.marked || (this.#tasks.length > 0 && this.#tasks.at(-1) !== last);
@@ -216,7 +216,7 @@ export class ParallelDecoder implements BlobDecoder, ThreadUser {
   /** Sends some of `bytes` to the last task, behind what is to be sent again; returns how many. */
   async #send(bytes: Uint8Array): Promise<number> {
     while (true) {
-      this.#drain();
+      await this.#tell();
       await this.#resend();
       const task = this.#tasks.at(-1)!;
       const count = this.#keptBytes < MAX_KEPT || !task.kept ? task.thread.send(task.number, bytes) : 0;
@@ -245,11 +245,17 @@ export class ParallelDecoder implements BlobDecoder, ThreadUser {
       if (count === bytes!.length) this.#again.shift();
       else if (count > 0) this.#again[0] = bytes!.subarray(count);
       else await this.#reply();
-      this.#drain();
+      await this.#tell();
     }
   }
 
   // In the order of the stream
+
+  /** Tells what has come, which is never more than the rings hold, and waits until whoever was told is ready for more. */
+  async #tell(): Promise<void> {
+    this.#drain();
+    if (this.#events.ready && !this.#abandoned) await this.#events.ready();
+  }
 
   /** Tells all events that have come, as far as they are next. */
   #drain(): void {
@@ -335,6 +341,7 @@ export class ParallelDecoder implements BlobDecoder, ThreadUser {
       skippableEnd: () => events.skippableEnd(),
       zeroPadding: (blobOffset) => events.zeroPadding(blobOffset),
       dataEnd: () => events.dataEnd?.(),
+      ...events.ready && { ready: () => events.ready!() },
     };
   }
 }
