@@ -26,8 +26,12 @@ export interface FeedOptions {
 
 /** Takes what is decoded. */
 export interface FeedTarget extends CodecEvents {
-  /** Called once, before any event. @param queue for what is to be hashed of the output */
-  begin(container: Container, queue: DigestQueue): void;
+  /**
+   * Called once, before any event.
+   * @param queue for what is to be hashed of the output
+   * @param outputDigest whether the digest of all output comes with the end, so that the target need not hash it
+   */
+  begin(container: Container, queue: DigestQueue, outputDigest: boolean): void;
 }
 
 /** What is known when the blob has gone by. */
@@ -36,6 +40,8 @@ export interface FedBlob {
   readonly size: number;
   /** SHA-256 in lower-case hex. */
   readonly digest: string;
+  /** The same of all output, where the target was promised it, and unless there is an error. */
+  readonly outputDigest: string | null;
   /** Why it could not be decoded to its end, or null. */
   readonly error: LayerproofError | null;
 }
@@ -107,8 +113,14 @@ export class BlobFeed {
       container: this.#container,
       size: this.#size,
       digest: this.#hashing ? this.#hashing.digest! : this.#hash.finish(),
+      outputDigest: this.#outputDigest(),
       error: this.#error,
     };
+  }
+
+  #outputDigest(): string | null {
+    const decoder = this.#pipeline?.decoder;
+    return decoder?.hashes === "output" && !this.#error ? decoder.digest : null;
   }
 
   /** Gives workers back; at any time. */
@@ -132,9 +144,11 @@ export class BlobFeed {
     this.#head = null;
     this.#container = detectContainer(firstBytes(head, DETECT_BYTES));
     this.#pipeline = await this.#share();
-    this.#hashing = this.#pipeline?.decoder.hashes ? this.#pipeline.decoder : null;
+    const share = this.#pipeline?.decoder.hashes ?? null;
+    this.#hashing = share === "input" ? this.#pipeline!.decoder : null;
     const { hashes, lanes } = this.#options;
-    this.#target.begin(this.#container, this.#pipeline?.queue ?? await LocalQueue.create(hashes, lanes));
+    const queue = this.#pipeline?.queue ?? await LocalQueue.create(hashes, lanes);
+    this.#target.begin(this.#container, queue, share === "output");
     await this.#decode(async () => {
       this.#decoder = this.#pipeline?.decoder ?? await this.#ownDecoder();
     });

@@ -96,7 +96,8 @@ export class LayerPass implements FeedTarget, TarHandler {
   #container: Container = "empty";
   /** What hashes the decompressed stream; there from `begin` on. */
   #queue!: DigestQueue;
-  #diff!: DigestLane;
+  /** Of all output, where it is hashed nowhere else. */
+  #diff: DigestLane | null = null;
   #payload!: PayloadHasher;
   #outSize = 0;
   #tarError: LayerproofError | null = null;
@@ -164,7 +165,7 @@ export class LayerPass implements FeedTarget, TarHandler {
 
   /** Ends the pass; the TOC's other direction and claims are the caller's. */
   async end(): Promise<PassResult> {
-    const { container, size, digest, error: codecError } = await this.#feed.end();
+    const { container, size, digest, outputDigest, error: codecError } = await this.#feed.end();
     let tarEnd: TarEnd | null = null;
     if (!codecError && !this.#tarError) this.#read(() => tarEnd = this.#tar.end());
     if (!tarEnd) this.#shape = null;
@@ -174,16 +175,17 @@ export class LayerPass implements FeedTarget, TarHandler {
       this.#tree.end({ estargz: this.estargz.footer !== null });
       this.#reportEnd(tarEnd);
     }
-    let diff = "";
-    this.#diff.finish((hex) => diff = hex);
+    // That of an uncompressed tar is its blob's digest.
+    let diff = container === "tar" ? digest : outputDigest;
+    this.#diff?.finish((hex) => diff = hex);
     await this.#queue.settle();
+    if (!codecError && diff === null) throw new Error("the digest of the decompressed stream is missing");
     this.close();
     return {
       container,
       size,
       digest: `sha256:${digest}`,
-      // That of an uncompressed tar is its blob's digest.
-      diffID: codecError ? null : `sha256:${container === "tar" ? digest : diff}`,
+      diffID: codecError ? null : `sha256:${diff}`,
       uncompressedSize: codecError ? null : this.#outSize,
       codecError,
       tarError: this.#tarError,
@@ -211,11 +213,11 @@ export class LayerPass implements FeedTarget, TarHandler {
 
   // From the feed
 
-  begin(container: Container, queue: DigestQueue): void {
+  begin(container: Container, queue: DigestQueue, outputDigest: boolean): void {
     this.#container = container;
     if (container !== "zstd") this.#shape = null;
     this.#queue = queue;
-    this.#diff = queue.lane(DIFF);
+    if (container !== "tar" && !outputDigest) this.#diff = queue.lane(DIFF);
     this.#payload = new PayloadHasher(queue, queue.lane(PIECE), queue.lane(WHOLE));
   }
 
@@ -240,7 +242,7 @@ export class LayerPass implements FeedTarget, TarHandler {
   }
 
   #takeOutput(bytes: Uint8Array): void {
-    if (this.#container !== "tar") this.#diff.update(bytes);
+    this.#diff?.update(bytes);
     this.#outSize += bytes.length;
     this.#options.tar?.write(bytes);
     this.#read(() => this.#pushTar(bytes));

@@ -12,6 +12,9 @@ import {
   UnsupportedError,
 } from "../errors.ts";
 
+/** Of what a decoding worker is to compute the SHA-256: all input, whatever becomes of the task; or all that it decodes. */
+export type WantedDigest = "input" | "output";
+
 /** To a worker. Tasks are numbered upwards; the messages of a task come in the order of this list. */
 export type Request =
   /** Asks for the memory that both sides are to have; once. */
@@ -23,8 +26,7 @@ export type Request =
     readonly container: Container;
     readonly blobOffset: number;
     readonly zstdWindow: number;
-    /** Whether the SHA-256 of all input is wanted, whatever becomes of the task. */
-    readonly digest: boolean;
+    readonly digest: WantedDigest | null;
   }
   /** The bytes in an input slot are next. */
   | { readonly kind: "input"; readonly task: number; readonly slot: number; readonly length: number }
@@ -65,7 +67,10 @@ export type Reply =
     readonly numbers: number;
   }
   | { readonly kind: "marked"; readonly task: number; readonly atBoundary: boolean }
-  /** `digest` of all input, lower-case hex, where it was wanted; it comes behind `wrong`, and for cancelled tasks too. */
+  /**
+   * The digest that was wanted, lower-case hex. That of the input comes behind `wrong`, and for cancelled tasks too; that of
+   * the output is null where not all was decoded.
+   */
   | { readonly kind: "ended"; readonly task: number; readonly digest: string | null }
   /** The decoder found the blob wrong. */
   | { readonly kind: "wrong"; readonly task: number; readonly error: ErrorText }

@@ -13,7 +13,7 @@ import { kernelsRun } from "../kernel/load.ts";
 import { kernelMove, type Move } from "../kernel/move.ts";
 import { messageOf } from "../source/source.ts";
 import { EventWriter } from "./events.ts";
-import { errorText, type Reply, type Request } from "./messages.ts";
+import { errorText, type Reply, type Request, type WantedDigest } from "./messages.ts";
 import { HashService } from "./remote-queue.ts";
 import { HISTORY_AT, OUTPUT_SIZE, OUTPUT_SLOTS, Ring, ringMemory, TaskCancelled } from "./ring.ts";
 
@@ -47,9 +47,9 @@ class Service {
   #ring: Ring | null = null;
   #output: Output | null = null;
   #decoder: StreamDecoder | null = null;
-  /** Hashes the input of this task. */
+  /** Hashes input or output of this task. */
   #hasher: Hasher | null = null;
-  #digestTask = -1;
+  #digest: { readonly task: number; readonly of: WantedDigest } | null = null;
   readonly #hash: HashService;
 
   constructor(hashes: HashBackend, reply: (message: Reply) => void) {
@@ -66,7 +66,7 @@ class Service {
       case "start":
         return this.#start(request);
       case "input":
-        if (request.task === this.#digestTask) {
+        if (this.#digest?.task === request.task && this.#digest.of === "input") {
           this.#hasher!.update(this.#ring!.input(request.slot).subarray(0, request.length));
         }
         if (!this.#ring!.isCancelled(request.task)) {
@@ -98,7 +98,8 @@ class Service {
       whole = true;
     });
     this.#decoder = null;
-    const digest = task === this.#digestTask ? this.#hasher!.finish() : null;
+    const wanted = this.#digest?.task === task && (whole || this.#digest.of === "input");
+    const digest = wanted ? this.#hasher!.finish() : null;
     if (whole || digest) this.#reply({ kind: "ended", task, digest });
   }
 
@@ -118,7 +119,7 @@ class Service {
       this.#hasher ??= await this.#hashes.sha256();
       // A task before may have ended in the middle.
       this.#hasher.finish();
-      this.#digestTask = task;
+      this.#digest = { task, of: digest };
     }
     let tools = this.#tools.get(container);
     if (!tools) {
@@ -127,7 +128,7 @@ class Service {
       });
       this.#tools.set(container, tools);
     }
-    this.#output!.beginTask(task);
+    this.#output!.beginTask(task, digest === "output" ? this.#hasher : null);
     this.#decoder = decoderFor(container, this.#output!, tools, { zstdWindow, blobOffset });
   }
 
@@ -158,6 +159,10 @@ class Output implements CodecEvents, OutputArea {
   readonly #memory: WebAssembly.Memory;
   #grown: ArrayBufferLike | null = null;
   readonly #move: Move | null;
+  /** What hashes the decoded bytes, or null; and the addresses of those that it has not taken yet. */
+  #hash: Hasher | null = null;
+  #hashFrom = 0;
+  #hashTo = 0;
   readonly #reply: (message: Reply) => void;
   readonly #events = new EventWriter(new Float64Array(0));
   #task = -1;
@@ -182,9 +187,14 @@ class Output implements CodecEvents, OutputArea {
     return this.#task;
   }
 
-  /** What a task before has left unsent was cancelled. */
-  beginTask(task: number): void {
+  /**
+   * What a task before has left unsent was cancelled.
+   * @param hash takes all decoded bytes, as of each `flush`
+   */
+  beginTask(task: number, hash: Hasher | null): void {
     this.#task = task;
+    this.#hash = hash;
+    this.#hashFrom = this.#hashTo = 0;
     this.#at = this.#sent;
     this.#events.truncate(this.#sentNumbers);
   }
@@ -207,6 +217,8 @@ class Output implements CodecEvents, OutputArea {
     this.#sent = this.#at;
     this.#sentNumbers = this.#events.length;
     this.#events.seal();
+    // Only now: the other thread has something to do meanwhile.
+    this.#hashRun();
   }
 
   /**
@@ -261,14 +273,24 @@ class Output implements CodecEvents, OutputArea {
     const inPlace = bytes.byteOffset === this.#at && this.#isOurs(bytes);
     if (!inPlace) return this.#copy(bytes, this.#noteData);
     this.#at += bytes.length;
-    this.#events.data(bytes.length);
+    this.#noteData(bytes.length);
   }
 
   skippableData(bytes: Uint8Array): void {
     this.#copy(bytes, this.#noteSkippable);
   }
 
-  readonly #noteData = (count: number): void => this.#events.data(count);
+  /** @param count of bytes in front of `#at` */
+  readonly #noteData = (count: number): void => {
+    this.#events.data(count);
+    if (!this.#hash) return;
+    const from = this.#at - count;
+    if (this.#hashTo !== from) {
+      this.#hashRun();
+      this.#hashFrom = from;
+    }
+    this.#hashTo = this.#at;
+  };
   readonly #noteSkippable = (count: number): void => this.#events.skippableData(count);
 
   /** @param note tells the events of bytes in the slot */
@@ -293,6 +315,12 @@ class Output implements CodecEvents, OutputArea {
     if (buffer === this.#grown || buffer === this.#ring.buffer) return true;
     this.#grown = this.#memory.buffer;
     return buffer === this.#grown;
+  }
+
+  #hashRun(): void {
+    const length = this.#hashTo - this.#hashFrom;
+    if (length > 0) this.#hash!.update(this.#ring.output(this.#hashFrom, length));
+    this.#hashFrom = this.#hashTo;
   }
 
   unitStart(unit: UnitStart): void {
