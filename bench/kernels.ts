@@ -11,8 +11,7 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { closeSync, openSync, readSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
-import { join } from "node:path";
+import { cpus } from "node:os";
 import process from "node:process";
 import { crc32, gunzipSync, inflateRawSync } from "node:zlib";
 import { Decompress } from "fzstd";
@@ -25,14 +24,14 @@ import { nativeHashes } from "../src/digest/native.ts";
 import { kernelCrc64 } from "../src/kernel/crc64.ts";
 import { InflateKernel } from "../src/kernel/inflate.ts";
 import { NO_EVENTS } from "../src/verify/toc-facts.ts";
-import { benchLayers } from "./layers.ts";
+import { benchFolder, benchLayers } from "./layers.ts";
 
 const RUNS = 5;
 /** Bytes of the tar that are used. */
 const SIZE = 256 * 2 ** 20;
 const PIECE = 2 ** 20;
 
-const dir = process.argv[2] ?? join(tmpdir(), "layerproof-bench");
+const dir = benchFolder(process.argv.slice(2));
 const layers = await benchLayers(dir);
 const tar = head(layers.tar, SIZE);
 const runtime = "Deno" in globalThis ? "Deno" : `Node ${process.versions.node}`;

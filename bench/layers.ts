@@ -15,7 +15,9 @@ import {
   renameSync,
 } from "node:fs";
 import { writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { spawn } from "node:child_process";
@@ -35,6 +37,14 @@ const ROOTS: readonly (readonly [string, number])[] = [
   ["/opt", TARGET],
 ];
 const MAX_FILE = 64_000_000;
+
+/** The folder that the command line names, or one in the system's temporary directory. */
+export function benchFolder(args: readonly string[]): string {
+  const [folder = join(tmpdir(), "layerproof-bench")] = args;
+  if (args.length <= 1 && !folder.startsWith("-")) return folder;
+  console.error("The only argument is a folder for the layers.");
+  process.exit(2);
+}
 
 export interface BenchLayers {
   readonly tar: string;

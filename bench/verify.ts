@@ -12,16 +12,16 @@
  */
 import { spawnSync } from "node:child_process";
 import { statSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
+import { cpus } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { benchLayers } from "./layers.ts";
+import { benchFolder, benchLayers } from "./layers.ts";
 import { best, type Run } from "./run.ts";
 
 const RUNS = 5;
 const root = fileURLToPath(new URL("..", import.meta.url));
-const layers = await benchLayers(process.argv[2] ?? join(tmpdir(), "layerproof-bench"));
+const layers = await benchLayers(benchFolder(process.argv.slice(2)));
 const bytes = statSync(layers.tar).size;
 const built = spawnSync(process.execPath, [join(root, "scripts/build.mjs")], { stdio: "inherit" });
 if (built.status !== 0) process.exit(1);

@@ -57,7 +57,6 @@ class Compressor implements ByteOutput {
 
   async abort(): Promise<void> {
     this.#stream.destroy();
-    await this.#pump.catch(() => {});
     await this.#output.abort();
   }
 

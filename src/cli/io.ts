@@ -4,6 +4,7 @@
  * @module
  */
 import process from "node:process";
+import { OutputError } from "../errors.ts";
 
 /** One output stream. */
 export interface Output {
@@ -41,7 +42,13 @@ function output(stream: NodeJS.WriteStream): Output {
       new Promise((resolve, reject) => {
         stream.write(data, (error) => {
           if (!error) resolve();
-          else reject(isBrokenPipe(error) ? new BrokenPipe(error.message) : error);
+          else if (isBrokenPipe(error)) reject(new BrokenPipe(error.message));
+          else {
+            const message = `Cannot write to the output: ${error.message}`;
+            reject(
+              new OutputError("output-failed", message, { cause: error, advice: "Look at where it goes." }),
+            );
+          }
         });
       }),
   };

@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { type FileHandle, open, rename, stat, unlink } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { type FileHandle, open, realpath, rename, stat, unlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import { OutputError } from "../errors.ts";
 import { messageOf } from "../source/source.ts";
 import type { CliIo } from "./io.ts";
+import { untilAborted } from "./until-aborted.ts";
 
 /** Takes bytes in order. After `commit` or `abort` it must not be used. */
 export interface ByteOutput {
@@ -29,8 +30,11 @@ export async function openOutput(path: string | undefined, io: CliIo): Promise<B
   if (path === undefined || path === "-") {
     return { write: (bytes) => io.stdout.write(bytes), commit: async () => {}, abort: async () => {} };
   }
-  const special = await stat(path).then((found) => !found.isFile(), () => false);
-  return special ? await AtomicFile.direct(path) : await AtomicFile.create(path);
+  const found = await stat(path).catch(() => null);
+  if (found && !found.isFile()) return await untilAborted(AtomicFile.direct(path), io.signal);
+  // A link stays a link, and a file that only its owner may read stays so.
+  const target = found ? await realpath(path).catch(() => path) : path;
+  return await AtomicFile.create(target, found ? found.mode & 0o777 : null);
 }
 
 let number = 0;
@@ -47,11 +51,11 @@ class AtomicFile implements ByteOutput {
     this.#temporary = temporary;
   }
 
-  static async create(path: string): Promise<AtomicFile> {
-    const temporary = join(dirname(path), `.${basename(path)}.${process.pid}-${number++}.tmp`);
+  static async create(path: string, mode: number | null): Promise<AtomicFile> {
+    const temporary = join(dirname(path), `.layerproof-${process.pid}-${number++}.tmp`);
     return await attempt(
       path,
-      async () => new AtomicFile(path, await open(temporary, "wx", 0o666), temporary),
+      async () => new AtomicFile(path, await open(temporary, "wx", mode ?? 0o666), temporary),
     );
   }
 
@@ -83,7 +87,8 @@ class AtomicFile implements ByteOutput {
   }
 
   async abort(): Promise<void> {
-    await this.#file.close().catch(() => {});
+    // Not awaited: a FIFO that nobody reads holds a write up, and with it the closing.
+    this.#file.close().catch(() => {});
     if (this.#temporary !== null) await unlink(this.#temporary).catch(() => {});
   }
 }

@@ -11,11 +11,8 @@ import { runCli } from "./program.ts";
 /** Runs `layerproof` with these arguments and ends the process. */
 export async function runProcess(args: readonly string[]): Promise<never> {
   const interrupt = new AbortController();
-  process.on("SIGINT", () => {
-    // A second Ctrl-C does not wait for anything.
-    if (interrupt.signal.aborted) process.exit(EXIT.interrupted);
-    interrupt.abort(new Error("interrupted"));
-  });
+  // A second Ctrl-C does not wait for anything: the system ends the process, also where a FIFO holds it up.
+  process.once("SIGINT", () => interrupt.abort(new Error("interrupted")));
   onUncaught((error) => {
     const text = error instanceof Error ? error.stack ?? error.message : String(error);
     console.error(`layerproof: this is a bug, please report it:\n${text}`);

@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { stat } from "node:fs/promises";
 import type { Command } from "commander";
 import { parseDigest } from "../digest/digest.ts";
-import { UsageError } from "../errors.ts";
+import { SourceError, UsageError } from "../errors.ts";
 import { openFile, stdinSource } from "../source/file.ts";
 import type { AssembledTar } from "../tarsplit/assemble.ts";
 import type { CommandContext } from "./context.ts";
@@ -46,6 +47,12 @@ async function assemble(
     });
   }
   const diffID = raw.diffId === undefined ? undefined : parseDigest(raw.diffId, "--diff-id");
+  if (!await stat(directory).then((found) => found.isDirectory(), () => false)) {
+    throw new SourceError("source-not-a-directory", `${directory} is no directory`, {
+      source: directory,
+      advice: "Give the directory that the layer was extracted to.",
+    });
+  }
   const source = tarSplit === "-" ? stdinSource() : await openFile(tarSplit);
   try {
     const [{ assembleTar }, { directoryFiles }, { tarSplitRecords }, { nativeHashes }] = await Promise.all([

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { stat } from "node:fs/promises";
 import type { ClosableSource } from "../source/file.ts";
 import { openFile, stdinSource } from "../source/file.ts";
 import { type LayerproofError, UsageError } from "../errors.ts";
@@ -38,8 +39,12 @@ export interface VerifiedOutput {
 
 /** Verifies a layer and writes what comes of it. @returns the exit status */
 export async function writeVerified(work: VerifiedOutput, { io, deps }: CommandContext): Promise<number> {
+  await refuseOwnInput(work);
   const source = await openLayer(work);
-  const engine = await deps.engine({ jobs: null, hash: "auto" });
+  const engine = await deps.engine({ jobs: null, hash: "auto" }).catch((error) => {
+    source.close().catch(() => {});
+    throw error;
+  });
   try {
     const output = await compressed(await openOutput(work.output, io), work.compression);
     return await write(source, output, engine, work, io);
@@ -47,6 +52,18 @@ export async function writeVerified(work: VerifiedOutput, { io, deps }: CommandC
     source.close().catch(() => {});
     await engine.close();
   }
+}
+
+/** @throws {UsageError} `output-is-input` */
+async function refuseOwnInput({ layer, output }: VerifiedOutput): Promise<void> {
+  if (output === undefined) return;
+  const [a, b] = await Promise.all(
+    [layer, output].map((path) => stat(path, { bigint: true }).catch(() => null)),
+  );
+  if (!a?.isFile() || !b || a.dev !== b.dev || a.ino !== b.ino) return;
+  throw new UsageError("output-is-input", `${output} is the layer itself`, {
+    advice: "Write to another file.",
+  });
 }
 
 async function openLayer({ layer, what }: VerifiedOutput): Promise<ClosableSource> {

@@ -24,15 +24,39 @@ export function directoryFiles(directory: string): GetFile {
     const { path, escapes } = canonicalPath(name);
     if (escapes || path === "") return null;
     if (!isUtf8Name(path) && "Deno" in globalThis) throw denoNames(name);
-    const parts = path.split("/");
-    for (let i = 1; i <= parts.length; i++) {
-      const found = await lstat(bytePath(directory, parts.slice(0, i).join("/"))).catch(absent);
-      if (!found) return null;
-      if (i < parts.length ? !found.isDirectory() : !found.isFile()) return null;
+    const before = await way(directory, path);
+    if (!before) return null;
+    const file = await open(bytePath(directory, path), FLAGS);
+    try {
+      // Somebody may have put a link in its place meanwhile: what was opened must be what lies there, all along the way.
+      const { dev, ino } = await file.stat({ bigint: true });
+      const after = await way(directory, path);
+      const same = after?.join() === before.join() && before.at(-1) === `${dev}:${ino}`;
+      if (!same) throw new Error("the directory changes while it is read");
+    } catch (error) {
+      await file.close();
+      throw error;
     }
-    const flags = constants.O_RDONLY | constants.O_NOFOLLOW;
-    return pieces(await open(bytePath(directory, path), flags));
+    return pieces(file);
   };
+}
+
+/** A FIFO that has taken a file's place must not be waited for. */
+const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** Device and number of all that a path leads through; null unless these are directories, and a regular file. */
+async function way(directory: string, path: string): Promise<string[] | null> {
+  const parts = path.split("/");
+  const found: string[] = [];
+  for (let i = 1; i <= parts.length; i++) {
+    const stat = await lstat(bytePath(directory, parts.slice(0, i).join("/")), { bigint: true }).catch(
+      absent,
+    );
+    if (!stat) return null;
+    if (i < parts.length ? !stat.isDirectory() : !stat.isFile()) return null;
+    found.push(`${stat.dev}:${stat.ino}`);
+  }
+  return found;
 }
 
 /** A path of bytes where the name is not UTF-8: as a string it would be another file's. */

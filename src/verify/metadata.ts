@@ -29,7 +29,7 @@ import type { TocFacts } from "./toc-facts.ts";
  * @throws {UsageError} `metadata-needs-ranges`: a pipe
  * @throws {SourceError}
  */
-export async function verifyMetadata(subject: Subject): Promise<LayerReport> {
+export async function verifyMetadata(subject: Subject, signal: AbortSignal | null): Promise<LayerReport> {
   const { source, hashes, findings, expecting } = subject;
   if (!isSeekable(source)) {
     throw new UsageError(
@@ -50,7 +50,7 @@ export async function verifyMetadata(subject: Subject): Promise<LayerReport> {
     });
     return failedReport(source.name, problem, "format");
   }
-  const tarSplit = await tarSplitOf(source, toc, check, subject);
+  const tarSplit = await tarSplitOf(source, toc, check, subject, signal);
   const input = {
     expecting,
     read: false,
@@ -71,16 +71,24 @@ async function tarSplitOf(
   { toc, tarSplit: range, form }: TocFacts,
   check: TocCheck,
   { hashes, limits, annotations }: Subject,
+  signal: AbortSignal | null,
 ): Promise<TarSplitFacts | null> {
   if (!range || !toc) return null;
   try {
-    if (range.length > limits.toc) throw tarSplitLimit(range.length, limits.toc);
+    // One that cannot be there is wrong, whatever the limit is.
+    const fits = range.offset + range.length <= source.size;
+    if (fits && range.length > limits.toc) throw tarSplitLimit(range.length, limits.toc);
     const from = annotations?.tarSplitPosition ? "the annotation tarsplit-position" : `the ${form} footer`;
     const compressed = await readFrame(source, range, "tar-split", from);
     const sha256 = await hashes.sha256();
     sha256.update(compressed);
     const found = { range, compressed, digest: `sha256:${sha256.finish()}` };
-    return await examineTarSplit(found, toc.tarSplitDigest, check, { hashes, limits });
+    return await examineTarSplit(found, toc.tarSplitDigest, check, {
+      hashes,
+      limits,
+      signal,
+      tarSize: null,
+    });
   } catch (error) {
     if (
       !(error instanceof FormatError) &&

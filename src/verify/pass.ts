@@ -147,7 +147,14 @@ export class LayerPass implements FeedTarget, TarHandler {
   static async create(options: PassOptions): Promise<LayerPass> {
     const hashers = await Promise.all(Array.from({ length: 4 }, () => options.hashes.sha256()));
     const { tarSplit } = options;
-    const split = tarSplit && await Disassembler.create((lines) => tarSplit.write(lines), {
+    const write = (lines: Uint8Array) => {
+      try {
+        tarSplit!.write(lines);
+      } catch (cause) {
+        throw new SinkFailed(cause);
+      }
+    };
+    const split = tarSplit && await Disassembler.create(write, {
       duplicates: tarSplit.duplicates ?? "refuse",
     });
     return new LayerPass(options, hashers, split ?? null);
@@ -244,10 +251,18 @@ export class LayerPass implements FeedTarget, TarHandler {
   #takeOutput(bytes: Uint8Array): void {
     this.#diff?.update(bytes);
     this.#outSize += bytes.length;
-    this.#options.tar?.write(bytes);
+    this.#writeTar(bytes);
     this.#read(() => this.#pushTar(bytes));
     if (this.#container === "gzip") this.estargz.data(bytes);
     if (!this.#feed.dataLasts) this.#queue.flush();
+  }
+
+  #writeTar(bytes: Uint8Array): void {
+    try {
+      this.#options.tar?.write(bytes);
+    } catch (cause) {
+      throw new SinkFailed(cause);
+    }
   }
 
   /** Tells shape and tar-split what lies around contents, too. */

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Hasher } from "../digest/hasher.ts";
+import { FormatError } from "../errors.ts";
 import type { Crc64 } from "../kernel/crc64.ts";
 
 /** One content: offset and size in bytes, and its CRC-64 in halves. */
@@ -38,7 +39,7 @@ export class StreamShape {
   /** Headers, padding, and what is behind the end. */
   around(bytes: Uint8Array): void {
     this.#hash.update(bytes);
-    this.#offset += bytes.length;
+    this.#advance(bytes.length);
   }
 
   /** The next bytes of a content. */
@@ -66,7 +67,20 @@ export class StreamShape {
     this.#numbers[at + 1] = size;
     this.#numbers[at + 2] = Number(crc >> 32n);
     this.#numbers[at + 3] = Number(crc & 0xffff_ffffn);
-    this.#offset += size;
+    this.#advance(size);
+  }
+
+  /** @throws {FormatError} `tarsplit-size-overflow`: no exact number, no proof */
+  #advance(bytes: number): void {
+    this.#offset += bytes;
+    if (Number.isSafeInteger(this.#offset)) return;
+    throw new FormatError(
+      "tarsplit-size-overflow",
+      "The tar-split describes more bytes than can be counted",
+      {
+        expected: `<= ${Number.MAX_SAFE_INTEGER}`,
+      },
+    );
   }
 
   /** To be called once, when all has been told. */

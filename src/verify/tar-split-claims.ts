@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { LimitExceeded } from "../errors.ts";
 import { escapeName } from "../tar/names.ts";
 import { type ClaimInput, makeClaim, type Trust } from "./claims.ts";
 import type { Claim } from "./report.ts";
@@ -37,7 +38,8 @@ export function tarSplitClaims(input: ClaimInput, trusted: Trust): Claim[] {
 function contentClaims(input: ClaimInput, tarSplit: TarSplitFacts, trusted: Trust): Claim[] {
   const { problem, check: { entries } } = tarSplit;
   if (problem) {
-    const unread = isUnread(tarSplit);
+    // What was read before the limit can be wrong already.
+    const unread = isUnread(tarSplit) && entries.mismatched === 0;
     const status = unread ? "not checked" : "mismatch";
     const { chain } = trusted;
     const actual = unread ? null : problem.message;
@@ -71,7 +73,7 @@ function contentClaims(input: ClaimInput, tarSplit: TarSplitFacts, trusted: Trus
 
 /** Whether it was left alone, which says nothing against it. */
 function isUnread({ problem }: TarSplitFacts): boolean {
-  return problem?.code === "tar-split-limit" || problem?.code === "entries-limit";
+  return problem instanceof LimitExceeded;
 }
 
 /** Whether the tar that podman would rebuild is the one that the blob holds, byte for byte. */

@@ -10,6 +10,7 @@ import { DigestMismatch, FormatError, LayerproofError, LimitExceeded } from "../
 import type { TarEntry } from "../tar/entry.ts";
 import { escapeName } from "../tar/names.ts";
 import { type TarHandler, TarReader } from "../tar/reader.ts";
+import { cleanPath } from "../tarsplit/clean-path.ts";
 import { type TarSplitFile, TarSplitReader } from "../tarsplit/read.ts";
 import type { BlobRange } from "../toc/footer-zstdchunked.ts";
 import type { Limits } from "./options.ts";
@@ -39,6 +40,20 @@ export interface FoundTarSplit {
   readonly digest: string;
 }
 
+/** What bounds the work on a tar-split. */
+export interface TarSplitContext {
+  readonly hashes: HashBackend;
+  readonly limits: Limits;
+  readonly signal: AbortSignal | null;
+  /** Size of the tar, where it is known: a tar-split of more is not read on. */
+  readonly tarSize: number | null;
+}
+
+/** Compressed bytes that are decoded at once: of zstd, 1 KiB can become 32 MiB. */
+const STEP = 1024;
+/** Milliseconds after which others get a turn: Ctrl-C among them. */
+const TURN_MS = 20;
+
 /**
  * Checks the digest, and then reads the tar-split (bytes that failed their digest are not parsed).
  * @param expected the digest that the TOC names, or null
@@ -48,14 +63,15 @@ export async function examineTarSplit(
   { range, compressed, digest }: FoundTarSplit,
   expected: string | null,
   check: TocCheck,
-  { hashes, limits }: { readonly hashes: HashBackend; readonly limits: Limits },
+  context: TarSplitContext,
 ): Promise<TarSplitFacts> {
+  const { hashes, limits } = context;
   const shape = new StreamShape(await hashes.sha256());
   const walker = new Walker(shape, check, limits);
   let problem: LayerproofError | null = null;
   try {
     if (expected !== null && expected !== digest) throw wrongDigest(expected, digest);
-    await decode(compressed, range, walker, hashes, limits);
+    await decode(compressed, range, walker, context);
     walker.end();
     check.end();
   } catch (error) {
@@ -79,8 +95,7 @@ async function decode(
   compressed: Uint8Array,
   range: BlobRange,
   walker: Walker,
-  hashes: HashBackend,
-  limits: Limits,
+  { hashes, limits, signal, tarSize }: TarSplitContext,
 ): Promise<void> {
   const reader = new TarSplitReader(walker);
   let length = 0;
@@ -104,7 +119,16 @@ async function decode(
     },
   };
   const decoder = decoderFor("zstd", events, await loadTools("zstd", hashes), limits);
-  decoder.push(compressed);
+  const most = Math.min(tarSize ?? Infinity, limits.total ?? Infinity);
+  let turn = performance.now();
+  for (let at = 0; at < compressed.length; at += STEP) {
+    decoder.push(compressed.subarray(at, at + STEP));
+    if (walker.size > most) throw tooLarge(walker.size, tarSize, most);
+    if (performance.now() - turn < TURN_MS) continue;
+    await new Promise((resolve) => setTimeout(resolve));
+    signal?.throwIfAborted();
+    turn = performance.now();
+  }
   decoder.end();
   if (length < range.uncompressedLength) throw wrongLength(range, `only ${length} bytes`);
   reader.end();
@@ -118,6 +142,8 @@ class Walker implements TarHandler {
   /** The entry whose headers came last, and whether its record has come. */
   #entry: TarEntry | null = null;
   #recorded = true;
+  /** Clean names so far: tar-split has each once. */
+  readonly #seen = new Set<string>();
 
   constructor(shape: StreamShape, check: TocCheck, limits: Limits) {
     this.#shape = shape;
@@ -127,6 +153,11 @@ class Walker implements TarHandler {
 
   get entries(): number {
     return this.#tar.entries;
+  }
+
+  /** Bytes of the tar so far. */
+  get size(): number {
+    return this.#shape.size;
   }
 
   end(): void {
@@ -147,13 +178,14 @@ class Walker implements TarHandler {
     if (entry.name !== name) {
       throw outOfPlace(name, `the headers in front of it are of ${escapeName(entry.name)}`);
     }
-    if (size === 0) return;
-    if (size !== this.#tar.payloadLeft) {
-      throw outOfPlace(
-        name,
-        `it has ${size} bytes, and ${this.#tar.payloadLeft} by the headers in front of it`,
-      );
+    const path = cleanPath(name);
+    if (this.#seen.has(path)) throw outOfPlace(name, "there is a record of this path already");
+    this.#seen.add(path);
+    const stored = entry.sparse && size === 0;
+    if (!stored && size !== entry.storedSize) {
+      throw outOfPlace(name, `it has ${size} bytes, and ${entry.storedSize} by the headers in front of it`);
     }
+    if (size === 0) return;
     this.#shape.skipped(size, crc64 ?? 0n);
     this.#tar.skipPayload();
   }
@@ -166,7 +198,10 @@ class Walker implements TarHandler {
     this.#check.plan(entry, null);
   }
 
-  payload(): void {}
+  payload(): void {
+    const entry = this.#entry!;
+    if (!entry.sparse) throw outOfPlace(entry.name, "content stands among the headers");
+  }
 
   entryEnd(): void {
     const entry = this.#entry!;
@@ -182,6 +217,23 @@ export function tarSplitLimit(length: number, limit: number): LimitExceeded {
     expected: `<= ${limit}`,
     actual: `${length}`,
     advice: "The layer is checked without it; raise --limit-toc to check it too.",
+  });
+}
+
+/** More than the tar can have. */
+function tooLarge(size: number, tarSize: number | null, most: number): LayerproofError {
+  if (tarSize !== null && size > tarSize) {
+    return new FormatError(
+      "tar-split-size",
+      `The tar-split describes more than the ${tarSize} bytes of the tar`,
+      {
+        expected: `${tarSize}`,
+        actual: `>= ${size}`,
+      },
+    );
+  }
+  return new LimitExceeded("total-limit", `The tar-split describes more than ${most} bytes`, {
+    advice: "Raise --limit-total if you trust the layer.",
   });
 }
 

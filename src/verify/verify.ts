@@ -66,7 +66,11 @@ export async function verifyLayer(source: LayerSource, options: VerifyOptions = 
       hashes: options.hashes ?? defaultHashes(),
       findings: new Findings(),
     };
-    if (options.metadataOnly) return await verifyMetadata(subject);
+    if (options.metadataOnly) {
+      const report = await verifyMetadata(subject, options.signal ?? null);
+      options.signal?.throwIfAborted();
+      return report;
+    }
     return await new Verification(subject, options).run();
   } catch (error) {
     options.signal?.throwIfAborted();
@@ -139,7 +143,7 @@ class Verification {
       tocInBlob,
       check: pass.check,
       positions: located?.positions ?? null,
-      ...await this.#readTarSplit(pass, toc),
+      ...await this.#readTarSplit(pass, toc, result),
     });
   }
 
@@ -154,9 +158,9 @@ class Verification {
     let end: Uint8Array = new Uint8Array(0);
     for await (const piece of this.#source.stream()) {
       signal?.throwIfAborted();
-      blob?.write(piece);
+      if (blob) toSink(() => blob.write(piece));
       await pass.push(piece);
-      await blob?.ready?.();
+      if (blob) await toSink(() => blob.ready?.());
       bytes += piece.length;
       end = lastBytes(end, piece);
       onProgress?.({ bytes, total: this.#source.size });
@@ -250,6 +254,7 @@ class Verification {
   async #readTarSplit(
     pass: LayerPass,
     toc: TocFacts | null,
+    result: PassResult,
   ): Promise<Pick<ClaimInput, "tarSplitDigest" | "tarSplit">> {
     if (!toc?.tarSplit) return { tarSplitDigest: null, tarSplit: null };
     const { offset, length } = toc.tarSplit;
@@ -258,7 +263,7 @@ class Verification {
     const check = await this.#tarSplitCheck(toc);
     const range = toc.tarSplit;
     const { digest } = frame;
-    if (length > this.#limits.toc) {
+    if (length > this.#limits.toc || (frame.bytes === null && !isSeekable(this.#source))) {
       const problem = tarSplitLimit(length, this.#limits.toc);
       return { tarSplitDigest: digest, tarSplit: unreadTarSplit(range, digest, check, problem) };
     }
@@ -266,6 +271,8 @@ class Verification {
     const tarSplit = await examineTarSplit({ range, compressed, digest }, toc.toc.tarSplitDigest, check, {
       hashes: this.#hashes,
       limits: this.#limits,
+      signal: this.#options.signal ?? null,
+      tarSize: result.uncompressedSize,
     });
     return { tarSplitDigest: digest, tarSplit };
   }
@@ -283,6 +290,19 @@ class Verification {
     const check = new TocCheck(this.#findings, await this.#hashes.sha256(), false, TAR_SPLIT);
     check.load(toc, false);
     return check;
+  }
+}
+
+/** A step of somebody else's, whose failure says nothing about the layer. */
+function toSink<T>(step: () => T): T {
+  try {
+    const result = step();
+    if (!(result instanceof Promise)) return result;
+    return result.catch((cause) => {
+      throw new SinkFailed(cause);
+    }) as T;
+  } catch (cause) {
+    throw new SinkFailed(cause);
   }
 }
 

@@ -1,4 +1,5 @@
 /** TOC, tar-split and tar: whichever of the three tells something else, it is found, from a file, a pipe, and ranges. */
+import { Buffer } from "node:buffer";
 import { describe, expect, test } from "vitest";
 import {
   base64,
@@ -19,7 +20,7 @@ import {
   zstdFrame,
 } from "../support/mod.ts";
 import type { LayerReport } from "../../src/mod.ts";
-import { fixture, text } from "../support/fixtures.ts";
+import { fixture, text, unzstd } from "../support/fixtures.ts";
 import {
   annotated,
   claimOf,
@@ -119,6 +120,8 @@ describe("tar-splits by real tools", () => {
     Object.keys(annotations ?? {}).some((key) => key.endsWith("tarsplit-position"))
   );
 
+  test("are there", () => expect(withSplit.length).toBeGreaterThan(30));
+
   test.each(withSplit.map((layer) => [layer.path, layer] as const))("%s", async (path, { annotations }) => {
     const blob = fixture(path);
     const report = await verifyMemory(blob, annotated(annotations!));
@@ -180,10 +183,6 @@ describe("a tar-split that rebuilds another tar, although all attributes are rig
     "no CRC-64 but zeros": (lines) => {
       lines.find(({ size }) => size)!.payload = base64(new Uint8Array(8));
     },
-    "more zeros at the end": (lines) => [
-      ...lines,
-      { type: 2, payload: base64(new Uint8Array(512)), position: lines.length },
-    ],
     "another byte in the padding": (lines) => {
       const at = lines.findIndex(({ size }) => size) + 1;
       const raw = Uint8Array.from(atob(lines[at]!.payload!), (char) => char.charCodeAt(0));
@@ -284,19 +283,142 @@ describe("a tar-split that cannot be read", () => {
     const layer = zstdChunked(ITEMS, { dialect: "cs-1.50" });
     const { offset, length } = layer.positions.tarSplit!;
     const { below } = random(5);
+    let told = 0;
     for (let i = 0; i < 150; i++) {
       const blob = layer.blob.slice();
       blob[offset + below(length)]! ^= 1 << below(8);
-      for (const report of [await verifyMemory(blob), await verifyMemory(blob, { metadataOnly: true })]) {
-        const { tarSplit, tarSplitMatchesTar, tarSplitMatchesToc } = statuses(report);
-        const told = [tarSplit, tarSplitMatchesTar, tarSplitMatchesToc].includes("mismatch");
-        // Without the tar, a wrong CRC-64 cannot be seen.
-        if (report.digest !== null) expect(told, `flip ${i}`).toBe(true);
-        expect(report.error).toBe(null);
+      // Some bits of a frame's header say nothing about its content.
+      const same = sameText(blob.subarray(offset, offset + length), layer.tarSplit!);
+      const report = await verifyMemory(blob);
+      const { tarSplit, tarSplitMatchesTar, tarSplitMatchesToc } = statuses(report);
+      const wrong = [tarSplit, tarSplitMatchesTar, tarSplitMatchesToc].includes("mismatch");
+      if (!same) expect(wrong, `flip ${i}`).toBe(true);
+      if (wrong) told++;
+      // Without the tar, a wrong CRC-64 or padding cannot be seen; what is seen must not be called sound.
+      const metadata = await verifyMemory(blob, { metadataOnly: true });
+      expect(metadata.error).toBe(null);
+      if (tarSplit === "mismatch") expect(statuses(metadata).tarSplit, `flip ${i}`).toBe("mismatch");
+    }
+    expect(told).toBeGreaterThan(100);
+  });
+
+  test("sizes whose sum is no exact number prove nothing", async () => {
+    // 3 * (2^53 - 1) is beyond what a number counts in ones.
+    const huge = String(Number.MAX_SAFE_INTEGER);
+    const lines = ["a", "b", "c"].flatMap((name) => {
+      const { parts } = tarParts([{ name, pax: { size: huge } }]);
+      const header = concat(...parts.map((part) => part.header));
+      return [
+        { type: 2, payload: base64(header) },
+        { type: 1, name, size: Number.MAX_SAFE_INTEGER, payload: base64(new Uint8Array(8)) },
+        { type: 2, payload: base64(new Uint8Array(1)) },
+      ];
+    });
+    const layer = zstdChunked(ITEMS, {
+      mutateTarSplitJson: () =>
+        lines.map((line, position) => JSON.stringify({ ...line, position }) + "\n").join(""),
+    });
+    for (const [way, report] of await threeWays(layer)) {
+      expect(report.result, way).toBe("mismatch");
+      if (way === "metadata") expect(report.uncompressedSize).toBe(null);
+    }
+  });
+
+  test("content among the headers, a path twice, and more than the tar has", async () => {
+    const inSegment = zstdChunked(ITEMS, {
+      mutateTarSplit: (all) => {
+        const at = all.findIndex(({ size }) => size);
+        const content = base64(randomText(700));
+        const record = { ...all[at]!, payload: null };
+        delete record.size;
+        return [
+          ...all.slice(0, at),
+          record,
+          { type: 2 as const, payload: content, position: 0 },
+          ...all.slice(at + 1),
+        ]
+          .map((line, position) => ({ ...line, position }));
+      },
+    });
+    const twice = [...ITEMS, { name: "dir/", mode: 0o755, uid: 5, gid: 6, mtime: 1000 }];
+    const duplicate = zstdChunked(twice);
+    const more = zstdChunked(ITEMS, {
+      mutateTarSplit: (all) => [
+        ...all,
+        { type: 2, payload: base64(new Uint8Array(512)), position: all.length },
+      ],
+    });
+    for (
+      const [layer, code] of [
+        [inSegment, "tar-split-order"],
+        [duplicate, "tar-split-order"],
+        [more, "tar-split-size"],
+      ] as const
+    ) {
+      for (const [way, report] of await threeWays(layer)) {
+        if (way === "metadata" && layer === more) continue;
+        expect(report.result, `${code} ${way}`).toBe("mismatch");
+        expect(codesOf(report), way).toContain(code);
       }
     }
   });
+
+  test("what was wrong before a limit is wrong", async () => {
+    const layer = withSplitOf(Array.from({ length: 30 }, (_, i) => ({ name: `other${i}` })));
+    const limits = { entries: 20 };
+    for (const metadataOnly of [false, true]) {
+      const report = await verifyMemory(layer.blob, { limits, metadataOnly });
+      expect(report.result).toBe("mismatch");
+    }
+  });
+
+  test("a place outside of the blob is wrong, whatever the limit", async () => {
+    const layer = zstdChunked(ITEMS, {
+      mutatePositions: (positions) => void (positions.tarSplit!.length = 2 ** 52),
+    });
+    for (const [way, report] of await threeWays(layer)) expect(report.result, way).toBe("mismatch");
+  });
+
+  test("from a pipe, TOC and tar-split that are more than the limit together are not read", async () => {
+    const layer = zstdChunked(ITEMS, {
+      compressTarSplit: (lines) => concat(zstdFrame(lines), padding(3000)),
+    });
+    const { toc, tarSplit } = layer.positions;
+    const limits = { toc: Math.max(toc.uncompressed, tarSplit!.length) + 10 };
+    expect(toc.length + tarSplit!.length).toBeGreaterThan(limits.toc);
+    expect(statuses(await verifyMemory(layer.blob, { limits })).tarSplit).toBe("consistent");
+    expect(statuses(await verifyPipe(layer.blob, { limits })).tarSplit).toBe("not checked");
+  });
+
+  test("one that becomes much more than it is can be interrupted, and ends at the tar's size", async () => {
+    const line = (position: number) =>
+      JSON.stringify({ type: 2, payload: base64(new Uint8Array(3000)), position }) + "\n";
+    const layer = zstdChunked(ITEMS, {
+      mutateTarSplitJson: (head) => {
+        const first = head.split("\n").length - 1;
+        return head + Array.from({ length: 30_000 }, (_, i) => line(first + i)).join("");
+      },
+    });
+    const abort = new AbortController();
+    setTimeout(() => abort.abort(new Error("interrupted")));
+    const options = { metadataOnly: true, signal: abort.signal };
+    await expect(verifyMemory(layer.blob, options)).rejects.toThrow("interrupted");
+    await expect(verifyMemory(layer.blob, options)).rejects.toThrow("interrupted");
+    const whole = await verifyMemory(layer.blob, expecting({ digest: layer.digest }));
+    expect(codesOf(whole)).toContain("tar-split-size");
+    const limited = await verifyMemory(layer.blob, { metadataOnly: true, limits: { total: 1_000_000 } });
+    expect(statuses(limited).tarSplit).toBe("not checked");
+  });
 });
+
+/** Whether a frame still decompresses to the text. */
+function sameText(frame: Uint8Array, lines: Uint8Array): boolean {
+  try {
+    return Buffer.from(unzstd(frame)).equals(lines);
+  } catch {
+    return false;
+  }
+}
 
 /** A skippable zstd frame, which says nothing. */
 function padding(length: number): Uint8Array {
