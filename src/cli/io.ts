@@ -38,20 +38,25 @@ function output(stream: NodeJS.WriteStream): Output {
   stream.on("error", () => {});
   return {
     isTerminal: stream.isTTY === true,
-    write: (data) =>
-      new Promise((resolve, reject) => {
-        stream.write(data, (error) => {
-          if (!error) resolve();
-          else if (isBrokenPipe(error)) reject(new BrokenPipe(error.message));
-          else {
-            const message = `Cannot write to the output: ${error.message}`;
-            reject(
-              new OutputError("output-failed", message, { cause: error, advice: "Look at where it goes." }),
-            );
-          }
+    async write(data) {
+      try {
+        await new Promise<void>((resolve, reject) => {
+          stream.write(data, (error) => error ? reject(error) : resolve());
         });
-      }),
+      } catch (cause) {
+        // Deno throws where Node calls back.
+        throw writeError(cause as Error);
+      }
+    },
   };
+}
+
+function writeError(cause: Error): Error {
+  if (isBrokenPipe(cause)) return new BrokenPipe(cause.message);
+  return new OutputError("output-failed", `Cannot write to the output: ${cause.message}`, {
+    cause,
+    advice: "Look at where it goes.",
+  });
 }
 
 function isBrokenPipe(error: Error): boolean {

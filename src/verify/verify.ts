@@ -74,6 +74,7 @@ export async function verifyLayer(source: LayerSource, options: VerifyOptions = 
     return await new Verification(subject, options).run();
   } catch (error) {
     options.signal?.throwIfAborted();
+    if (error instanceof SinkFailed) throw error.cause;
     if (error instanceof SourceError || error instanceof WorkerFailed) {
       return failedReport(source.name, error);
     }
@@ -112,8 +113,6 @@ class Verification {
     });
     try {
       return await this.#examine(pass, pipe);
-    } catch (error) {
-      throw error instanceof SinkFailed ? error.cause : error;
     } finally {
       pass.close();
     }

@@ -1,6 +1,6 @@
 /** `layerproof export`: exact bytes, or none. */
 import { Buffer } from "node:buffer";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { lstatSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
@@ -101,6 +101,28 @@ describe("export blob", () => {
     expect((await cli(args)).status).toBe(1);
     expect(readdirSync(directory)).toEqual([]);
   });
+});
+
+test("standard output that takes nothing: exit status 4", () => {
+  const run = `"$RUNTIME" ${"Deno" in globalThis ? "run -A --node-modules-dir=manual " : ""}src/cli/main.ts`;
+  for (const command of ["export tar", "export blob", "tarsplit disassemble"]) {
+    const { status, stderr } = shell(`${run} ${command} ${LAYERS[0]} > /dev/full`);
+    expect(stderr).toContain("output-failed");
+    expect(status).toBe(4);
+  }
+});
+
+test("a file keeps its mode, a link stays one, and the layer itself is not written over", async () => {
+  const directory = tempDir();
+  const [secret, link] = [join(directory, "secret"), join(directory, "link")];
+  writeFileSync(secret, "before", { mode: 0o600 });
+  symlinkSync(secret, link);
+  expect((await cli(["export", "tar", LAYERS[0]!, "-o", link])).status).toBe(0);
+  expect(statSync(secret).mode & 0o777).toBe(0o600);
+  expect(lstatSync(link).isSymbolicLink()).toBe(true);
+  expect(readFileSync(secret).equals(TAR)).toBe(true);
+  const own = await cli(["tarsplit", "disassemble", secret, "-o", link]);
+  expect({ status: own.status, size: statSync(secret).size }).toEqual({ status: 2, size: TAR.length });
 });
 
 test("not to a terminal, and not of an image", async () => {

@@ -207,6 +207,12 @@ describe("assemble", () => {
     expect((await cli(["tarsplit", "assemble", LAYER, "."])).status).toBe(3);
   });
 
+  test("a directory that is none: exit status 4", async () => {
+    const { status, stderr } = await cli(["tarsplit", "assemble", split, join(tempDir(), "missing")]);
+    expect(stderr).toContain("source-not-a-directory");
+    expect(status).toBe(4);
+  });
+
   test("no tar on a terminal", async () => {
     const { status, stderr } = await cli(["tarsplit", "assemble", split, "."], undefined, { terminal: true });
     expect(status).toBe(2);

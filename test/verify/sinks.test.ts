@@ -1,6 +1,6 @@
 /** What a verification hands on besides its report: blob, tar, tar-split. */
 import { afterAll, describe, expect, test } from "vitest";
-import { FormatError, OutputError } from "../../src/errors.ts";
+import { FormatError, OutputError, SourceError } from "../../src/errors.ts";
 import type { ByteSink, LayerproofError, TarSplitSink } from "../../src/mod.ts";
 import { fixture, text, unzstd } from "../support/fixtures.ts";
 import { gzipMember, join, randomBytes, sha256, tar, zstdFrame } from "../support/mod.ts";
@@ -41,12 +41,26 @@ describe.each(["one thread", "several threads"])("with %s", (threads) => {
   test.each(Object.entries(BLOBS))(
     "%s: what a sink throws is its own error, not the layer's",
     async (_, blob) => {
-      for (
-        const error of [new OutputError("output-no-space", "full"), new FormatError("x", "y"), new Error("z")]
-      ) {
-        for (const sink of ["tar", "blob"] as const) {
-          const failing = { write() {}, ready: () => Promise.reject(error) };
-          await expect(verifyMemory(blob, { ...options, [sink]: failing })).rejects.toBe(error);
+      const errors = [
+        new OutputError("output-no-space", "full"),
+        new FormatError("x", "y"),
+        new SourceError("x", "y"),
+        new Error("z"),
+      ];
+      for (const error of errors) {
+        const fail = () => {
+          throw error;
+        };
+        for (const sink of ["tar", "blob", "tarSplit"] as const) {
+          const late = {
+            write() {},
+            ready: () => Promise.reject(error),
+            failed: () => expect.fail("called"),
+          };
+          const early = { write: fail, failed: () => expect.fail("called") };
+          for (const failing of [late, early]) {
+            await expect(verifyMemory(blob, { ...options, [sink]: failing })).rejects.toBe(error);
+          }
         }
       }
     },
