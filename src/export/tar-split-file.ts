@@ -5,6 +5,7 @@
  */
 import { detectContainer } from "../codec/detect.ts";
 import type { LayerSource } from "../source/source.ts";
+import { piecesOf } from "../source/streams.ts";
 import { readTarSplit } from "../tarsplit/read.ts";
 import type { TarSplitRecord } from "../tarsplit/record.ts";
 import { tarStream } from "./tar-stream.ts";
@@ -40,20 +41,6 @@ async function* lines(source: LayerSource): AsyncGenerator<Uint8Array, void, voi
     },
   };
   const container = detectContainer(head);
-  if (container === "gzip" || container === "zstd") yield* streamed(tarStream(whole));
+  if (container === "gzip" || container === "zstd") yield* piecesOf(tarStream(whole));
   else yield* whole.stream();
-}
-
-/** A stream as an iterable: not every browser's is one. */
-async function* streamed(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
-  const reader = stream.getReader();
-  try {
-    while (true) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    await reader.cancel().catch(() => {});
-  }
 }

@@ -10,6 +10,7 @@ import type { HashBackend } from "../digest/hasher.ts";
 import { defaultHashes } from "../digest/default.ts";
 import { FormatError, LimitExceeded } from "../errors.ts";
 import type { LayerSource } from "../source/source.ts";
+import { streamOf } from "../source/streams.ts";
 import { type Limits, limitsWith } from "../verify/options.ts";
 
 export interface TarStreamOptions {
@@ -40,17 +41,7 @@ const STEP = 1024;
  * The stream fails with a `FormatError`, `LimitExceeded`, `UnsupportedError` or `SourceError`.
  */
 export function tarStream(source: LayerSource, options: TarStreamOptions = {}): ReadableStream<Uint8Array> {
-  const pieces = decompress(source, options);
-  return new ReadableStream({
-    async pull(controller) {
-      const { done, value } = await pieces.next();
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-    async cancel() {
-      await pieces.return();
-    },
-  }, { highWaterMark: 0 });
+  return streamOf(decompress(source, options));
 }
 
 async function* decompress(

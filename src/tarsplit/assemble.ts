@@ -8,6 +8,7 @@ import type { Hasher } from "../digest/hasher.ts";
 import { DigestMismatch, LayerproofError, SourceError, UsageError } from "../errors.ts";
 import { type Crc64, kernelCrc64 } from "../kernel/crc64.ts";
 import { messageOf } from "../source/source.ts";
+import { piecesOf, streamOf } from "../source/streams.ts";
 import { escapeName } from "../tar/names.ts";
 import { FileCheck, missing } from "./file-check.ts";
 import { addSize, type TarSplitFile, type TarSplitRecord } from "./record.ts";
@@ -77,17 +78,7 @@ export function assembleTar(
       );
     }
   }
-  const pieces = assemble(records, getFile, options);
-  return new ReadableStream({
-    async pull(controller) {
-      const { done, value } = await pieces.next();
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-    async cancel() {
-      await pieces.return();
-    },
-  }, { highWaterMark: 0 });
+  return streamOf(assemble(records, getFile, options));
 }
 
 async function* assemble(
@@ -138,7 +129,7 @@ async function* filePieces(
   const content = await opened(record, getFile, failed);
   const check = new FileCheck(record, crc64);
   try {
-    for await (const piece of guarded(piecesOf(content), failed)) {
+    for await (const piece of guarded(iterable(content), failed)) {
       if (piece.length === 0) continue;
       check.piece(piece);
       yield piece;
@@ -193,22 +184,8 @@ async function* guarded<T>(
   }
 }
 
-/** A stream as an iterable: not every browser's is one. */
-function piecesOf(content: FileContent): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
-  return "getReader" in content ? streamPieces(content) : content;
-}
-
-async function* streamPieces(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
-  const reader = stream.getReader();
-  try {
-    while (true) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    await reader.cancel().catch(() => {});
-  }
+function iterable(content: FileContent): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
+  return "getReader" in content ? piecesOf(content) : content;
 }
 
 function fileFailed({ name }: TarSplitFile, cause: unknown): LayerproofError {

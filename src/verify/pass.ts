@@ -11,19 +11,17 @@ import type { SkippableStart, UnitEnd, UnitStart } from "../codec/events.ts";
 import type { HashBackend, Hasher } from "../digest/hasher.ts";
 import type { DigestLane, DigestQueue } from "../digest/queue.ts";
 import { LayerproofError, LimitExceeded } from "../errors.ts";
-import { kernelCrc64 } from "../kernel/crc64.ts";
-import { kernelsRun } from "../kernel/load.ts";
 import type { TarEntry } from "../tar/entry.ts";
 import { type TarEnd, type TarHandler, TarReader } from "../tar/reader.ts";
 import { SparseExpander } from "../tar/sparse.ts";
-import { Disassembler } from "../tarsplit/disassemble.ts";
 import type { WorkerPool } from "../workers/pool.ts";
 import { EstargzTail, TOC_NAME, TrailingFrames } from "./capture.ts";
 import { BlobFeed, type FeedTarget } from "./feed.ts";
 import type { Findings } from "./findings.ts";
 import type { ByteSink, Limits, ReportedEntry, TarSplitSink } from "./options.ts";
 import { PayloadHasher } from "./payload.ts";
-import { StreamShape } from "./stream-shape.ts";
+import type { StreamShape } from "./stream-shape.ts";
+import { StreamTaps } from "./taps.ts";
 import { TocCheck } from "./toc-check.ts";
 import { TreeChecker } from "./tree.ts";
 
@@ -73,13 +71,6 @@ export interface PassResult {
 const DIFF = 0, PIECE = 1, WHOLE = 2;
 const LANES = 3;
 
-/** Whoever takes the bytes has failed, of which the layer knows nothing; `cause` is what was thrown. */
-export class SinkFailed extends Error {
-  constructor(cause: unknown) {
-    super("a sink failed", { cause });
-  }
-}
-
 export class LayerPass implements FeedTarget, TarHandler {
   readonly check: TocCheck;
   readonly trailing: TrailingFrames;
@@ -107,32 +98,17 @@ export class LayerPass implements FeedTarget, TarHandler {
   #unitStart: number | null = null;
   #payloadPosition = 0;
   #expander: SparseExpander | null = null;
-  /** What a tar-split has to say of the stream, where there may be one; and how far into the piece it has been told. */
-  #shape: StreamShape | null = null;
-  #piece: Uint8Array = new Uint8Array(0);
-  #told = 0;
-
-  /** Makes a tar-split, where one is wanted. */
-  #split: Disassembler | null;
+  /** Who else takes the stream. */
+  readonly #taps: StreamTaps;
 
   /** Where tar and tar-split go must not be flooded. */
   readonly ready?: () => Promise<void>;
 
-  private constructor(options: PassOptions, hashers: readonly Hasher[], split: Disassembler | null) {
+  private constructor(options: PassOptions, hashers: readonly Hasher[], taps: StreamTaps) {
     const [blob, tail, zeros, entry] = hashers as [Hasher, Hasher, Hasher, Hasher];
     this.#options = options;
-    this.#split = split;
-    const { tar, tarSplit } = options;
-    if (tar || tarSplit) {
-      this.ready = async () => {
-        try {
-          await tar?.ready?.();
-          await tarSplit?.ready?.();
-        } catch (cause) {
-          throw new SinkFailed(cause);
-        }
-      };
-    }
+    this.#taps = taps;
+    if (taps.ready) this.ready = taps.ready;
     this.#feed = new BlobFeed(this, blob, { ...options, lanes: LANES });
     this.#entryHash = entry;
     this.#tree = new TreeChecker(options.findings, options.limits.entries);
@@ -146,23 +122,12 @@ export class LayerPass implements FeedTarget, TarHandler {
 
   static async create(options: PassOptions): Promise<LayerPass> {
     const hashers = await Promise.all(Array.from({ length: 4 }, () => options.hashes.sha256()));
-    const { tarSplit } = options;
-    const write = (lines: Uint8Array) => {
-      try {
-        tarSplit!.write(lines);
-      } catch (cause) {
-        throw new SinkFailed(cause);
-      }
-    };
-    const split = tarSplit && await Disassembler.create(write, {
-      duplicates: tarSplit.duplicates ?? "refuse",
-    });
-    return new LayerPass(options, hashers, split ?? null);
+    return new LayerPass(options, hashers, await StreamTaps.create(options.tar, options.tarSplit));
   }
 
   /** To be called before the first byte: there may be a tar-split, with which the stream is to be compared. */
   async watchShape(): Promise<void> {
-    if (kernelsRun) this.#shape = new StreamShape(await this.#options.hashes.sha256(), await kernelCrc64());
+    await this.#taps.watchShape(this.#options.hashes);
   }
 
   /** Takes the next bytes of the blob; to be awaited before the next call. */
@@ -175,10 +140,9 @@ export class LayerPass implements FeedTarget, TarHandler {
     const { container, size, digest, outputDigest, error: codecError } = await this.#feed.end();
     let tarEnd: TarEnd | null = null;
     if (!codecError && !this.#tarError) this.#read(() => tarEnd = this.#tar.end());
-    if (!tarEnd) this.#shape = null;
+    if (!tarEnd) this.#taps.dropShape();
     else {
-      this.#shape?.finish();
-      this.#apart((split) => split.end());
+      this.#taps.end();
       this.#tree.end({ estargz: this.estargz.footer !== null });
       this.#reportEnd(tarEnd);
     }
@@ -199,7 +163,7 @@ export class LayerPass implements FeedTarget, TarHandler {
       entries: this.#tar.entries,
       flavours: this.#flavours,
       units: this.#units,
-      shape: this.#shape,
+      shape: this.#taps.shape,
     };
   }
 
@@ -222,7 +186,7 @@ export class LayerPass implements FeedTarget, TarHandler {
 
   begin(container: Container, queue: DigestQueue, outputDigest: boolean): void {
     this.#container = container;
-    if (container !== "zstd") this.#shape = null;
+    if (container !== "zstd") this.#taps.dropShape();
     this.#queue = queue;
     if (container !== "tar" && !outputDigest) this.#diff = queue.lane(DIFF);
     this.#payload = new PayloadHasher(queue, queue.lane(PIECE), queue.lane(WHOLE));
@@ -251,47 +215,14 @@ export class LayerPass implements FeedTarget, TarHandler {
   #takeOutput(bytes: Uint8Array): void {
     this.#diff?.update(bytes);
     this.#outSize += bytes.length;
-    this.#writeTar(bytes);
-    this.#read(() => this.#pushTar(bytes));
+    this.#taps.output(bytes);
+    this.#read(() => {
+      this.#taps.piece(bytes);
+      this.#tar.push(bytes);
+      this.#taps.pieceEnd();
+    });
     if (this.#container === "gzip") this.estargz.data(bytes);
     if (!this.#feed.dataLasts) this.#queue.flush();
-  }
-
-  #writeTar(bytes: Uint8Array): void {
-    try {
-      this.#options.tar?.write(bytes);
-    } catch (cause) {
-      throw new SinkFailed(cause);
-    }
-  }
-
-  /** Tells shape and tar-split what lies around contents, too. */
-  #pushTar(bytes: Uint8Array): void {
-    this.#piece = bytes;
-    this.#told = 0;
-    this.#apart((split) => split.piece(bytes));
-    this.#tar.push(bytes);
-    this.#apart((split) => split.pieceEnd());
-    if (this.#shape && this.#told < bytes.length) this.#shape.around(bytes.subarray(this.#told));
-  }
-
-  /** A step of making the tar-split. What has none is a layer nevertheless. */
-  #apart(step: (split: Disassembler) => void): void {
-    if (!this.#split) return;
-    try {
-      step(this.#split);
-    } catch (error) {
-      if (!(error instanceof LayerproofError)) throw error;
-      this.#split = null;
-      this.#options.tarSplit!.failed(error);
-    }
-  }
-
-  #shapeContent(bytes: Uint8Array, shape: StreamShape): void {
-    const at = bytes.byteOffset - this.#piece.byteOffset;
-    if (at > this.#told) shape.around(this.#piece.subarray(this.#told, at));
-    shape.content(bytes);
-    this.#told = at + bytes.length;
   }
 
   dataEnd(): void {
@@ -354,7 +285,7 @@ export class LayerPass implements FeedTarget, TarHandler {
   // Tar events
 
   entry(entry: TarEntry): void {
-    this.#apart((split) => split.entry(entry));
+    this.#taps.entry(entry);
     this.#flavours.add(entry.format);
     this.#tree.entry(entry);
     this.#entry = entry;
@@ -370,8 +301,7 @@ export class LayerPass implements FeedTarget, TarHandler {
   }
 
   payload(bytes: Uint8Array): void {
-    this.#apart((split) => split.payload(bytes));
-    if (this.#shape) this.#shapeContent(bytes, this.#shape);
+    this.#taps.payload(bytes);
     this.#payload.update(bytes, this.#unit, this.#payloadPosition);
     this.#payloadPosition += bytes.length;
     this.estargz.payload(bytes);
@@ -382,8 +312,7 @@ export class LayerPass implements FeedTarget, TarHandler {
   entryEnd(): void {
     const entry = this.#entry!;
     this.#entry = null;
-    this.#apart((split) => split.entryEnd());
-    this.#shape?.contentEnd();
+    this.#taps.entryEnd();
     this.#expander?.end();
     this.estargz.entryEnd();
     if (this.#mayHaveToc()) {

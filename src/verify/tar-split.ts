@@ -142,7 +142,7 @@ class Walker implements TarHandler {
   /** The entry whose headers came last, and whether its record has come. */
   #entry: TarEntry | null = null;
   #recorded = true;
-  /** Clean names so far: tar-split has each once. */
+  /** Clean names so far. The reference has each once; of directories, readers of TOCs merge those that are alike. */
   readonly #seen = new Set<string>();
 
   constructor(shape: StreamShape, check: TocCheck, limits: Limits) {
@@ -179,7 +179,9 @@ class Walker implements TarHandler {
       throw outOfPlace(name, `the headers in front of it are of ${escapeName(entry.name)}`);
     }
     const path = cleanPath(name);
-    if (this.#seen.has(path)) throw outOfPlace(name, "there is a record of this path already");
+    if (entry.kind !== "dir" && this.#seen.has(path)) {
+      throw outOfPlace(name, "there is a record of this path already");
+    }
     this.#seen.add(path);
     const stored = entry.sparse && size === 0;
     if (!stored && size !== entry.storedSize) {

@@ -26,9 +26,10 @@ import { eStargzFromTail, type Located, zstdChunkedFromFrames } from "./locate.t
 import { makeReport } from "./make-report.ts";
 import { verifyMetadata } from "./metadata.ts";
 import { type Limits, limitsWith, type VerifyOptions } from "./options.ts";
-import { LayerPass, type PassResult, SinkFailed } from "./pass.ts";
+import { LayerPass, type PassResult } from "./pass.ts";
 import type { LayerReport } from "./report.ts";
 import { examineTarSplit, tarSplitLimit, unreadTarSplit } from "./tar-split.ts";
+import { SinkFailed, toSink } from "./taps.ts";
 import { TAR_SPLIT, TocCheck } from "./toc-check.ts";
 import type { TocFacts } from "./toc-facts.ts";
 
@@ -289,19 +290,6 @@ class Verification {
     const check = new TocCheck(this.#findings, await this.#hashes.sha256(), false, TAR_SPLIT);
     check.load(toc, false);
     return check;
-  }
-}
-
-/** A step of somebody else's, whose failure says nothing about the layer. */
-function toSink<T>(step: () => T): T {
-  try {
-    const result = step();
-    if (!(result instanceof Promise)) return result;
-    return result.catch((cause) => {
-      throw new SinkFailed(cause);
-    }) as T;
-  } catch (cause) {
-    throw new SinkFailed(cause);
   }
 }
 

@@ -340,7 +340,7 @@ describe("a tar-split that cannot be read", () => {
           .map((line, position) => ({ ...line, position }));
       },
     });
-    const twice = [...ITEMS, { name: "dir/", mode: 0o755, uid: 5, gid: 6, mtime: 1000 }];
+    const twice = [...ITEMS, ITEMS.find(({ name }) => name === "dir/file")!];
     const duplicate = zstdChunked(twice);
     const more = zstdChunked(ITEMS, {
       mutateTarSplit: (all) => [
