@@ -9,7 +9,7 @@ import { type FileHandle, lstat, open } from "node:fs/promises";
 import { UnsupportedError } from "../errors.ts";
 import { canonicalPath } from "../tar/paths.ts";
 import { encodeName, escapeName, isUtf8Name } from "../tar/names.ts";
-import type { FileContent, GetFile } from "../tarsplit/assemble.ts";
+import type { GetFile } from "../tarsplit/assemble.ts";
 
 /** Bytes that are read at once. */
 const PIECE = 1 << 18;
@@ -92,5 +92,3 @@ async function* pieces(file: FileHandle): AsyncGenerator<Uint8Array> {
     await file.close();
   }
 }
-
-export type { FileContent };

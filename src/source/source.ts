@@ -4,6 +4,7 @@
  * @module
  */
 import { SourceError } from "../errors.ts";
+import { piecesOf } from "./streams.ts";
 
 /** A layer's compressed bytes. `stream` may be called once. */
 export interface LayerSource {
@@ -55,20 +56,13 @@ export function streamSource(stream: ReadableStream<Uint8Array>, name = "stream"
 }
 
 async function* chunksOf(stream: ReadableStream<Uint8Array>, name: string): AsyncGenerator<Uint8Array> {
-  const reader = stream.getReader();
   try {
-    while (true) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      yield value;
-    }
+    yield* piecesOf(stream);
   } catch (cause) {
     throw new SourceError("source-read-failed", `Cannot read ${name}: ${messageOf(cause)}`, {
       source: name,
       cause,
     });
-  } finally {
-    await reader.cancel().catch(() => {});
   }
 }
 

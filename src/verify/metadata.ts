@@ -4,7 +4,7 @@
  * @module
  */
 import type { Container } from "../codec/detect.ts";
-import { FormatError, LayerproofError, UsageError } from "../errors.ts";
+import { FormatError, LimitExceeded, UsageError } from "../errors.ts";
 import type { StreamFacts } from "./claims.ts";
 import { failedReport } from "./failed.ts";
 import {
@@ -54,7 +54,7 @@ export async function verifyMetadata(subject: Subject, signal: AbortSignal | nul
   const input = {
     expecting,
     read: false,
-    pass: unread(container, source.size, tarSplit),
+    pass: unread(container, source.size, toc, tarSplit),
     toc,
     tocInBlob: false,
     check,
@@ -90,24 +90,25 @@ async function tarSplitOf(
       tarSize: null,
     });
   } catch (error) {
-    if (
-      !(error instanceof FormatError) &&
-      !(error instanceof LayerproofError && error.code === "tar-split-limit")
-    ) {
-      throw error;
-    }
+    if (!(error instanceof FormatError || error instanceof LimitExceeded)) throw error;
     return unreadTarSplit(range, null, check, error);
   }
 }
 
-/** What is known of a stream that was not read: what its tar-split says. */
-function unread(container: Container, size: number, tarSplit: TarSplitFacts | null): StreamFacts {
+/** What is known of a stream that was not read. A tar-split that the TOC does not name is nobody's word: no size then. */
+function unread(
+  container: Container,
+  size: number,
+  { toc }: TocFacts,
+  tarSplit: TarSplitFacts | null,
+): StreamFacts {
+  const named = tarSplit !== null && toc?.tarSplitDigest === tarSplit.digest;
   return {
     container,
     size,
     digest: null,
     diffID: null,
-    uncompressedSize: tarSplit?.shape?.size ?? null,
+    uncompressedSize: named ? tarSplit.shape?.size ?? null : null,
     codecError: null,
     tarError: null,
     entries: tarSplit?.entries ?? 0,
