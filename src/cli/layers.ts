@@ -1,10 +1,11 @@
 /**
- * What `<layer...>` stands for: files, standard input, images in OCI layouts.
+ * What `<layer...>` stands for: files, standard input, images in OCI layouts and archives.
  *
  * @module
  */
 import { LayerproofError, UsageError } from "../errors.ts";
-import { type ClosableSource, openFile, requireRegularFile, stdinSource } from "../source/file.ts";
+import { imageKind } from "../oci/argument.ts";
+import { type ClosableSource, openFile, stdinSource } from "../source/file.ts";
 import type { Expectations } from "../verify/options.ts";
 
 /** One layer that is to be verified. `open` may throw a `LayerproofError`, which is then this layer's report. */
@@ -15,10 +16,10 @@ export interface LayerTask {
 }
 
 /**
- * The tasks behind the arguments, in order. Only the documents of OCI layouts are read.
- * @param expect for the one layer that is not in a layout
+ * The tasks behind the arguments, in order. Only the documents of images are read.
+ * @param expect for the one layer that is not in an image
  * @param platform `--platform`
- * @throws {UsageError} unknown tag or platform
+ * @throws {UsageError} unknown image or platform, `option-with-image`
  */
 export async function layerTasks(
   layers: readonly string[],
@@ -27,43 +28,40 @@ export async function layerTasks(
 ): Promise<readonly LayerTask[]> {
   const tasks: LayerTask[] = [];
   for (const layer of layers) {
+    if (imageKind(layer)) refuseExpectations(layer, expect);
     if (layer === "-") tasks.push({ name: layer, expect, open: () => Promise.resolve(stdinSource()) });
-    else if (layer.startsWith("oci:")) tasks.push(...await ociTasks(layer, platform));
+    else if (imageKind(layer)) tasks.push(...await imageTasks(layer, platform));
     else tasks.push({ name: layer, expect, open: () => openFile(layer) });
   }
   return tasks;
 }
 
-async function ociTasks(argument: string, platformText: string | undefined): Promise<LayerTask[]> {
-  const [{ layersOfLayout }, { splitReference }, { parsePlatform }] = await Promise.all([
-    import("../oci/layout.ts"),
-    import("../oci/reference.ts"),
+/** What is expected and would not be checked must not end in success. */
+function refuseExpectations(image: string, expect: Expectations): void {
+  if (Object.values(expect).every((value) => value === undefined)) return;
+  throw new UsageError(
+    "option-with-image",
+    `What is expected of one layer cannot be checked for ${image}, whose documents say what is expected of its layers`,
+    { advice: "For one of its layers, give the layer's file itself." },
+  );
+}
+
+/** Their reader is loaded only for them. */
+async function imageTasks(argument: string, platformText: string | undefined): Promise<readonly LayerTask[]> {
+  const [{ openImages }, { parsePlatform }] = await Promise.all([
+    import("../oci/open-images.ts"),
     import("../oci/platform.ts"),
   ]);
-  const text = argument.slice("oci:".length);
-  if (text === "") {
-    throw new UsageError("oci-no-directory", "oci: needs a directory", {
-      advice: "Write oci:DIR or oci:DIR:TAG.",
-    });
-  }
   const platform = platformText === undefined ? null : parsePlatform(platformText);
   try {
-    const found = await layersOfLayout(await splitReference(text), platform);
-    return found.map((layer) =>
-      "error" in layer
-        ? failing(layer.name, layer.error)
-        : { name: layer.name, expect: layer.expect, open: () => openBlob(layer.path, layer.name) }
+    const images = await openImages(argument, platform);
+    return images.flatMap((image): readonly LayerTask[] =>
+      "error" in image ? [failing(image.name, image.error)] : image.layers
     );
   } catch (error) {
     if (!(error instanceof LayerproofError) || error instanceof UsageError) throw error;
     return [failing(argument, error)];
   }
-}
-
-/** A blob of a layout, whose maker is not trusted to put a file there. */
-async function openBlob(path: string, name: string): Promise<ClosableSource> {
-  await requireRegularFile(path, name);
-  return await openFile(path, name);
 }
 
 function failing(name: string, error: LayerproofError): LayerTask {

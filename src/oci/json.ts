@@ -26,6 +26,9 @@ export const CONFIG_KEYS: ReadonlyMap<string, string> = foldedKeys([
   "variant",
 ]);
 
+/** Of an item of a docker-archive's manifest.json. */
+export const ARCHIVE_ITEM_KEYS: ReadonlyMap<string, string> = foldedKeys(["Config", "RepoTags", "Layers"]);
+
 /**
  * The object that `bytes` hold.
  * @param what names the document in messages
@@ -34,6 +37,11 @@ export const CONFIG_KEYS: ReadonlyMap<string, string> = foldedKeys([
  */
 export function parseObject(bytes: Uint8Array, what: string, known = KNOWN): JsonObject {
   return asObject(parseStrictJson(bytes, { what, code: "json-invalid", maxNodes: MAX_NODES }), what, known);
+}
+
+/** The array that `bytes` hold. @throws {FormatError} `json-invalid`, `json-type` */
+export function parseArray(bytes: Uint8Array, what: string): readonly unknown[] {
+  return asArray(parseStrictJson(bytes, { what, code: "json-invalid", maxNodes: MAX_NODES }), what);
 }
 
 /** @throws {FormatError} `json-type`, `json-ambiguous-key` */

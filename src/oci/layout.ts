@@ -1,11 +1,11 @@
 /**
- * From an OCI image layout to the layers of its images, each with what index, manifest and config say about it.
+ * From an OCI image layout to its images, each layer with what index, manifest and config say about it.
  *
  * @module
  */
 import { FormatError, LayerproofError, UsageError } from "../errors.ts";
-import type { Expectations } from "../verify/options.ts";
-import { blobPath, readDocument, readIndexFile } from "./blobs.ts";
+import { blobFile, type Layout, readDocument, readIndexFile } from "./blobs.ts";
+import type { Image, ImageFailure, ImageLayer } from "./image.ts";
 import {
   type BlobDescriptor,
   type ImageConfig,
@@ -16,66 +16,66 @@ import {
   parseIndex,
   parseManifest,
 } from "./manifest.ts";
-import { formatPlatform, type Platform, platformMatches } from "./platform.ts";
-import type { OciReference } from "./reference.ts";
-
-/** A layer that is to be verified. */
-export interface OciLayer {
-  /** For reports, e.g. `oci:DIR:TAG linux/amd64 layer 2 of 3`. */
-  readonly name: string;
-  readonly path: string;
-  readonly expect: Expectations;
-}
-
-/** An image whose layers cannot be told. */
-export interface OciFailure {
-  readonly name: string;
-  readonly error: LayerproofError;
-}
+import { formatPlatform, type Platform } from "./platform.ts";
+import { PlatformChoice } from "./platform-choice.ts";
 
 /** Indexes in indexes; nobody nests deeper than two. */
 const DEPTH_LIMIT = 8;
-/** Documents of one layout: bounds what a hostile index can make us read. */
+/** Documents of one layout, and names of its images: bounds what a hostile index can make us read and remember. */
 const DOCUMENTS_LIMIT = 10_000;
+const NAMES_LIMIT = 100_000;
+
 const TAG = "org.opencontainers.image.ref.name";
+/** The whole name where the tag is only a part of it (containerd, docker save). */
+const FULL_NAME = "io.containerd.image.name";
 
 /**
- * The layers of the image or images that `reference` names, in the order of index and manifests.
+ * The image or images of a layout, in the order of its indexes.
  *
- * What is wrong with one image stands in its place as an `OciFailure`.
+ * What is wrong with one image stands in its place as an `ImageFailure`.
+ * @param tag null for all images
  * @param platform which manifests of multi-platform indexes; null for all
  * @throws {UsageError} `oci-tag-unknown`, `oci-platform-unknown`
  * @throws {SourceError | FormatError | DigestMismatch} for the layout's own files
  */
-export async function layersOfLayout(
-  reference: OciReference,
-  platform: Platform | null = null,
-): Promise<readonly (OciLayer | OciFailure)[]> {
-  return await new LayoutReader(reference, platform).run();
+export async function imagesOfLayout(
+  layout: Layout,
+  tag: string | null,
+  platform: Platform | null,
+): Promise<readonly (Image | ImageFailure)[]> {
+  return await new LayoutReader(layout, tag, platform).run();
 }
 
 class LayoutReader {
-  readonly #directory: string;
+  readonly #layout: Layout;
   readonly #tag: string | null;
-  readonly #platform: Platform | null;
+  readonly #platforms: PlatformChoice;
   readonly #name: string;
-  readonly #found: (OciLayer | OciFailure)[] = [];
+  readonly #found: (Image | ImageFailure)[] = [];
+  /** The names of each image by its manifest's digest, in the order in which they were met. */
+  readonly #references = new Map<string, Set<string>>();
   readonly #seen = new Set<string>();
-  readonly #otherPlatforms = new Set<string>();
+  #names = 0;
 
-  constructor({ directory, tag }: OciReference, platform: Platform | null) {
-    this.#directory = directory;
+  constructor(layout: Layout, tag: string | null, platform: Platform | null) {
+    this.#layout = layout;
     this.#tag = tag;
-    this.#platform = platform;
-    this.#name = tag === null ? `oci:${directory}` : `oci:${directory}:${tag}`;
+    this.#platforms = new PlatformChoice(platform);
+    this.#name = tag === null ? layout.name : `${layout.name}:${tag}`;
   }
 
-  async run(): Promise<readonly (OciLayer | OciFailure)[]> {
-    const file = `${this.#directory}/index.json`;
-    const index = parseIndex(await readIndexFile(this.#directory), file);
-    const from = [`oci:${this.#directory} index.json`];
-    await this.#walk(this.#chosen(index), from, 0);
-    if (this.#found.length === 0) this.#nothing(file);
+  async run(): Promise<readonly (Image | ImageFailure)[]> {
+    const file = this.#layout.files.shown("index.json");
+    const index = parseIndex(await readIndexFile(this.#layout), file);
+    const from = [`${this.#layout.name} index.json`];
+    const names = namesByDigest(index);
+    for (const descriptor of this.#chosen(index)) {
+      const { digest } = descriptor;
+      await this.#visit(descriptor, from, names.get(digest) ?? [], 0);
+      // All of its names were given at once.
+      names.delete(digest);
+    }
+    if (this.#found.length === 0) throw this.#platforms.nothing(this.#name, file);
     return this.#found;
   }
 
@@ -87,91 +87,124 @@ class LayoutReader {
     const shown = [...tags].slice(0, 50).map((tag) => JSON.stringify(tag)).join(", ");
     throw new UsageError(
       "oci-tag-unknown",
-      `There is no tag ${JSON.stringify(this.#tag)} in oci:${this.#directory}`,
+      `There is no tag ${JSON.stringify(this.#tag)} in ${this.#layout.name}`,
       {
         source: this.#name,
         advice: shown
           ? `Its tags: ${shown}`
-          : `Its images have no tags: use oci:${this.#directory} for all of them.`,
+          : `Its images have no tags: use ${this.#layout.name} for all of them.`,
       },
     );
   }
 
-  async #walk(descriptors: readonly BlobDescriptor[], from: readonly string[], depth: number): Promise<void> {
-    for (const descriptor of descriptors) {
-      if (this.#seen.has(descriptor.digest) || isAttestation(descriptor)) continue;
-      this.#seen.add(descriptor.digest);
-      const kind = kindOf(descriptor);
-      if (kind === "other") continue;
-      try {
-        this.#checkBounds(depth);
-        if (kind === "index") {
-          const what = `index ${descriptor.digest}`;
-          const index = parseIndex(await readDocument(this.#directory, descriptor, what), what);
-          await this.#walk(index, [...from, what], depth + 1);
-        } else await this.#image(descriptor, from);
-      } catch (error) {
-        if (!(error instanceof LayerproofError)) throw error;
-        this.#found.push({ name: this.#name, error });
-      }
+  /** @param names of the descriptor, or of the index that it stands in */
+  async #visit(
+    descriptor: BlobDescriptor,
+    from: readonly string[],
+    names: readonly string[],
+    depth: number,
+  ): Promise<void> {
+    const { digest } = descriptor;
+    const kind = kindOf(descriptor);
+    if (isAttestation(descriptor)) return;
+    try {
+      if (kind === "manifest") this.#addNames(digest, names);
+      if (this.#seen.has(digest)) return;
+      this.#seen.add(digest);
+      if (kind === "other") return;
+      this.#checkBounds(depth);
+      if (kind === "manifest") return await this.#image(descriptor, from);
+      const what = `index ${digest}`;
+      const index = parseIndex(await readDocument(this.#layout.files, descriptor, what), what);
+      for (const inner of index) await this.#visit(inner, [...from, what], names, depth + 1);
+    } catch (error) {
+      if (!(error instanceof LayerproofError)) throw error;
+      this.#found.push({ name: this.#name, error });
     }
   }
 
+  #addNames(digest: string, names: readonly string[]): void {
+    let known = this.#references.get(digest);
+    if (!known) this.#references.set(digest, known = new Set());
+    this.#names += names.length;
+    if (this.#names > NAMES_LIMIT) throw this.#tooMuch();
+    for (const name of names) known.add(name);
+  }
+
   #checkBounds(depth: number): void {
-    if (depth <= DEPTH_LIMIT && this.#seen.size <= DOCUMENTS_LIMIT) return;
-    throw new FormatError(
+    if (depth > DEPTH_LIMIT || this.#seen.size > DOCUMENTS_LIMIT) throw this.#tooMuch();
+  }
+
+  #tooMuch(): FormatError {
+    return new FormatError(
       "oci-too-deep",
-      `${this.#name} has more than ${DEPTH_LIMIT} levels of indexes or more than ${DOCUMENTS_LIMIT} manifests`,
+      `${this.#name} has more than ${DEPTH_LIMIT} levels of indexes, ${DOCUMENTS_LIMIT} manifests or ${NAMES_LIMIT} names`,
       { source: this.#name, advice: "No tool makes such a layout: choose an image by its tag." },
     );
   }
 
   async #image(descriptor: BlobDescriptor, from: readonly string[]): Promise<void> {
-    if (descriptor.platform && !this.#isWanted(descriptor.platform)) return;
+    if (descriptor.platform && !this.#platforms.wants(descriptor.platform)) return;
+    const { files } = this.#layout;
     const what = `manifest ${descriptor.digest}`;
-    const manifest = parseManifest(await readDocument(this.#directory, descriptor, what), what);
+    const bytes = await readDocument(files, descriptor, what);
+    const manifest = parseManifest(bytes, what);
     const configName = `config ${manifest.config.digest}`;
-    const config = parseConfig(await readDocument(this.#directory, manifest.config, configName), configName);
+    const configBytes = await readDocument(files, manifest.config, configName);
+    const config = parseConfig(configBytes, configName);
     // Most top-level indexes do not name the platform; the config does.
     const platform = descriptor.platform ?? config.platform;
-    if (!descriptor.platform && platform && !this.#isWanted(platform)) return;
+    if (!descriptor.platform && platform && !this.#platforms.wants(platform)) return;
     checkCount(manifest, config, what, configName);
-    const image = platform ? `${this.#name} ${formatPlatform(platform)}` : this.#name;
-    const chain = [...from, what];
-    manifest.layers.forEach((layer, i) => {
-      const { mediaType, digest, size, annotations } = layer;
-      this.#found.push({
-        name: `${image} layer ${i + 1} of ${manifest.layers.length}`,
-        path: blobPath(this.#directory, digest),
+    const name = platform ? `${this.#name} ${formatPlatform(platform)}` : this.#name;
+    const references = this.#references.get(descriptor.digest)!;
+    this.#found.push({
+      name,
+      // More of them may be met behind this image.
+      get references() {
+        return [...references];
+      },
+      platform,
+      manifest: { bytes, digest: descriptor.digest, mediaType: descriptor.mediaType },
+      config: { bytes: configBytes, digest: manifest.config.digest, mediaType: manifest.config.mediaType },
+      layers: this.#layers(manifest, config, name, [...from, what]),
+    });
+  }
+
+  #layers(
+    manifest: Manifest,
+    config: ImageConfig,
+    image: string,
+    from: readonly string[],
+  ): readonly ImageLayer[] {
+    const { files } = this.#layout;
+    return manifest.layers.map(({ mediaType, digest, size, annotations }, i) => {
+      const name = `${image} layer ${i + 1} of ${manifest.layers.length}`;
+      const file = blobFile(digest);
+      return {
+        name,
+        path: files.diskPath(file),
         expect: {
-          digest: { value: digest, from: chain },
-          size: { value: size, from: chain },
-          descriptor: { value: { mediaType, digest, size, annotations }, from: chain },
-          diffID: { value: config.diffIDs[i]!, from: [...chain, configName] },
+          digest: { value: digest, from },
+          size: { value: size, from },
+          descriptor: { value: { mediaType, digest, size, annotations }, from },
+          diffID: { value: config.diffIDs[i]!, from: [...from, `config ${manifest.config.digest}`] },
         },
-      });
+        open: () => files.open(file, name),
+      };
     });
   }
+}
 
-  #isWanted(platform: Platform): boolean {
-    if (!this.#platform || platformMatches(platform, this.#platform)) return true;
-    this.#otherPlatforms.add(formatPlatform(platform));
-    return false;
+/** An image or an index may stand in `index.json` several times, under one name each. */
+function namesByDigest(index: readonly BlobDescriptor[]): Map<string, readonly string[]> {
+  const names = new Map<string, string[]>();
+  for (const { digest, annotations } of index) {
+    let known = names.get(digest);
+    if (!known) names.set(digest, known = []);
+    for (const name of [annotations[FULL_NAME], annotations[TAG]]) if (name !== undefined) known.push(name);
   }
-
-  #nothing(file: string): never {
-    if (this.#platform && this.#otherPlatforms.size > 0) {
-      throw new UsageError(
-        "oci-platform-unknown",
-        `There is no image for ${formatPlatform(this.#platform)} in ${this.#name}`,
-        { source: this.#name, advice: `Its platforms: ${[...this.#otherPlatforms].slice(0, 50).join(", ")}` },
-      );
-    }
-    throw new FormatError("oci-no-image", `${file} names no image with layers`, {
-      source: this.#name,
-      advice: "Artifacts and attestations are passed over; see whether the image was copied completely.",
-    });
-  }
+  return names;
 }
 
 function checkCount(manifest: Manifest, config: ImageConfig, what: string, configName: string): void {

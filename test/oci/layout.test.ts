@@ -3,9 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { LayerproofError } from "../../src/errors.ts";
-import { layersOfLayout, type OciFailure, type OciLayer } from "../../src/oci/layout.ts";
+import type { Image as FoundImage, ImageFailure, ImageLayer } from "../../src/oci/image.ts";
+import { openImages } from "../../src/oci/open-images.ts";
 import { parsePlatform } from "../../src/oci/platform.ts";
-import { splitReference } from "../../src/oci/reference.ts";
+import { splitImagePath } from "../../src/oci/reference.ts";
 import { sha256 } from "../support/bytes.ts";
 import {
   type Descriptor,
@@ -47,16 +48,25 @@ function addImage(directory: string, options: LayoutOptions, fields: object = {}
   return { ...made.manifestDescriptor, ...fields };
 }
 
-async function layers(directory: string, tag: string | null = null, platform?: string): Promise<OciLayer[]> {
-  const found = await layersOfLayout({ directory, tag }, platform ? parsePlatform(platform) : null);
-  for (const layer of found) if ("error" in layer) throw layer.error;
-  return found as OciLayer[];
+async function images(
+  directory: string,
+  tag: string | null = null,
+  platform?: string,
+): Promise<FoundImage[]> {
+  const argument = tag === null ? `oci:${directory}` : `oci:${directory}:${tag}`;
+  const found = await openImages(argument, platform ? parsePlatform(platform) : null);
+  for (const image of found) if ("error" in image) throw image.error;
+  return found as FoundImage[];
+}
+
+async function layers(directory: string, tag?: string, platform?: string): Promise<ImageLayer[]> {
+  return (await images(directory, tag, platform)).flatMap(({ layers }) => layers);
 }
 
 /** The error of the whole layout, or of its only image. */
 async function failure(
   directory: string,
-  tag: string | null = null,
+  tag?: string,
   platform?: string,
 ): Promise<LayerproofError> {
   try {
@@ -75,7 +85,7 @@ describe("a right layout", () => {
     const [first, second] = await layers(directory, "latest");
     const from = [`oci:${directory} index.json`, `manifest ${made.manifestDescriptor.digest}`];
     expect(first!.name).toBe(`oci:${directory}:latest linux/amd64 layer 1 of 2`);
-    expect(readFileSync(first!.path)).toEqual(Buffer.from(BLOB));
+    expect(readFileSync(first!.path!)).toEqual(Buffer.from(BLOB));
     expect(second!.expect).toEqual({
       digest: { value: sha256(BLOB), from },
       size: { value: BLOB.length, from },
@@ -136,6 +146,33 @@ describe("a right layout", () => {
     const error = await failure(directory, "multi", "windows/amd64");
     expect(error.code).toBe("oci-platform-unknown");
     expect(error.details.advice).toContain("linux/arm/v7");
+  });
+
+  test("an image in an index has the names of the index, and those that it has itself", async () => {
+    const { directory } = layout();
+    const tagged = (name: string) => ({ annotations: { "org.opencontainers.image.ref.name": name } });
+    const one = addImage(directory, { config: { x: 1 } }), two = addImage(directory, { config: { x: 2 } });
+    const index = bytes(JSON.stringify({ schemaVersion: 2, manifests: [one, two] }));
+    putBlob(directory, index);
+    const both = { ...descriptor(index, MEDIA_TYPE.index), ...tagged("both") };
+    const first = { ...one, ...tagged("one") };
+    for (const manifests of [[both, first], [first, both]]) {
+      putIndex(directory, manifests);
+      const found = await images(directory);
+      expect(found.map(({ references }) => [...references].sort())).toEqual([["both", "one"], ["both"]]);
+    }
+  });
+
+  test("more names than any tool writes are refused, not gathered", async () => {
+    const { directory, made } = layout();
+    const index = bytes(JSON.stringify({ manifests: Array(200).fill(made.manifestDescriptor) }));
+    putBlob(directory, index);
+    const tagged = Array.from({ length: 600 }, (_, i) => ({
+      ...descriptor(index, MEDIA_TYPE.index),
+      annotations: { "org.opencontainers.image.ref.name": `v${i}` },
+    }));
+    putIndex(directory, tagged);
+    expect((await failure(directory)).code).toBe("oci-too-deep");
   });
 
   test("--platform goes by the config where the index says nothing", async () => {
@@ -224,9 +261,9 @@ describe("a wrong layout", () => {
     const empty = descriptor("{}", "application/vnd.oci.empty.v1+json");
     const artifact = addImage(directory, { manifest: { config: empty, artifactType: "application/x-sbom" } });
     putIndex(directory, [artifact, made.manifestDescriptor]);
-    const found = await layersOfLayout({ directory, tag: null });
-    expect((found[0] as OciFailure).error.message).toContain("application/x-sbom");
-    expect((found[1] as OciLayer).path).toContain("blobs/sha256");
+    const found = await openImages(`oci:${directory}`, null);
+    expect((found[0] as ImageFailure).error.message).toContain("application/x-sbom");
+    expect((found[1] as FoundImage).layers[0]!.path).toContain("blobs/sha256");
   });
 
   test("a document that calls itself something else, or is two things (CVE-2021-41190)", async () => {
@@ -307,7 +344,7 @@ describe("a wrong layout", () => {
 
   async function settles(directory: string): Promise<void> {
     try {
-      await layersOfLayout({ directory, tag: null });
+      await openImages(`oci:${directory}`, null);
     } catch (error) {
       expect(error).toBeInstanceOf(LayerproofError);
     }
@@ -321,8 +358,8 @@ describe("DIR[:TAG]", () => {
     writeOciLayout(join(base, "host:5000"), [LAYER]);
     mkdirSync(join(base, "plain"));
     const split = async (text: string) => {
-      const { directory, tag } = await splitReference(`${base}/${text}`);
-      return [directory.slice(base.length + 1), tag];
+      const { path, wanted } = await splitImagePath(`${base}/${text}`);
+      return [path.slice(base.length + 1), wanted];
     };
     expect(await split("img")).toEqual(["img", null]);
     expect(await split("img:latest")).toEqual(["img", "latest"]);

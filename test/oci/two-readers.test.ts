@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { LayerproofError } from "../../src/errors.ts";
-import { layersOfLayout } from "../../src/oci/layout.ts";
 import { parseConfig, parseIndex, parseManifest } from "../../src/oci/manifest.ts";
+import { openImages } from "../../src/oci/open-images.ts";
 import { image, sha256, writeOciLayout } from "../support/mod.ts";
 
 const BLOB = new TextEncoder().encode("a layer");
@@ -63,12 +63,12 @@ test("a FIFO in a layout is refused, not waited for", async () => {
     writeOciLayout(directory, [{ blob: BLOB, diffID: sha256(BLOB) }], {});
     rmSync(join(directory, "index.json"));
     execFileSync("mkfifo", [join(directory, "index.json")]);
-    await expect(layersOfLayout({ directory, tag: null }, null)).rejects.toMatchObject({
+    await expect(openImages(`oci:${directory}`, null)).rejects.toMatchObject({
       code: "source-not-a-file",
     });
     rmSync(join(directory, "index.json"));
     writeFileSync(join(directory, "index.json"), "{}");
-    await expect(layersOfLayout({ directory, tag: null }, null)).rejects.toMatchObject({ code: "json-type" });
+    await expect(openImages(`oci:${directory}`, null)).rejects.toMatchObject({ code: "json-type" });
   } finally {
     rmSync(directory, { recursive: true });
   }
