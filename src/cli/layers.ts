@@ -17,9 +17,9 @@ export interface LayerTask {
 
 /**
  * The tasks behind the arguments, in order. Only the documents of images are read.
- * @param expect for the one layer that is not in an image
+ * @param expect for the one layer that is not in an image; `checkApplicable` refuses it for images
  * @param platform `--platform`
- * @throws {UsageError} unknown image or platform, `option-with-image`
+ * @throws {UsageError} unknown image or platform
  */
 export async function layerTasks(
   layers: readonly string[],
@@ -28,22 +28,11 @@ export async function layerTasks(
 ): Promise<readonly LayerTask[]> {
   const tasks: LayerTask[] = [];
   for (const layer of layers) {
-    if (imageKind(layer)) refuseExpectations(layer, expect);
     if (layer === "-") tasks.push({ name: layer, expect, open: () => Promise.resolve(stdinSource()) });
     else if (imageKind(layer)) tasks.push(...await imageTasks(layer, platform));
     else tasks.push({ name: layer, expect, open: () => openFile(layer) });
   }
   return tasks;
-}
-
-/** What is expected and would not be checked must not end in success. */
-function refuseExpectations(image: string, expect: Expectations): void {
-  if (Object.values(expect).every((value) => value === undefined)) return;
-  throw new UsageError(
-    "option-with-image",
-    `What is expected of one layer cannot be checked for ${image}, whose documents say what is expected of its layers`,
-    { advice: "For one of its layers, give the layer's file itself." },
-  );
 }
 
 /** Their reader is loaded only for them. */

@@ -10,15 +10,17 @@ import { EXIT, statusOf } from "./exit-status.ts";
 import { BrokenPipe, type CliIo } from "./io.ts";
 import { printable } from "./printable.ts";
 import { addExportCommand } from "./export-command.ts";
+import { addStoreCommand } from "./store-command.ts";
 import { addTarSplitCommand } from "./tarsplit-command.ts";
 import { addVerifyCommand } from "./verify-command.ts";
 import { EXIT_HELP } from "./verify-help.ts";
-import { VERSION } from "./version.ts";
+import { VERSION } from "../version.ts";
 
 const COMMANDS: readonly ((program: Command, context: CommandContext) => void)[] = [
   addVerifyCommand,
   addTarSplitCommand,
   addExportCommand,
+  addStoreCommand,
 ];
 
 /**

@@ -8,6 +8,7 @@ import type { ClosableSource } from "../source/file.ts";
 import { openFile, stdinSource } from "../source/file.ts";
 import { type LayerproofError, UsageError } from "../errors.ts";
 import type { TarSplitSink, VerifyOptions } from "../verify/options.ts";
+import { imageKind } from "../oci/argument.ts";
 import type { LayerReport } from "../verify/report.ts";
 import type { OutputCompression } from "./compressed-output.ts";
 import { compressed } from "./compressed-output.ts";
@@ -68,9 +69,9 @@ async function refuseOwnInput({ layer, output }: VerifiedOutput): Promise<void> 
 
 async function openLayer({ layer, what }: VerifiedOutput): Promise<ClosableSource> {
   if (layer === "-") return stdinSource();
-  if (!layer.startsWith("oci:")) return await openFile(layer);
+  if (!imageKind(layer)) return await openFile(layer);
   throw new UsageError("one-layer", `A ${what} is of one layer, not of an image`, {
-    advice: "Give one of the layout's files: DIR/blobs/sha256/...",
+    advice: "Give the layer's file, in a layout DIR/blobs/sha256/...",
   });
 }
 

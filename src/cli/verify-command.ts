@@ -34,7 +34,10 @@ export function addVerifyCommand(program: Command, context: CommandContext): voi
   program.command("verify")
     .summary("prove what layers are: every digest, in one pass")
     .description(VERIFY_HELP.purpose)
-    .argument("<layer...>", "file, - for standard input, or oci:DIR[:TAG] for all layers of an image")
+    .argument(
+      "<layer...>",
+      "file, - for standard input, or an image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME]",
+    )
     .showHelpAfterError(SHORT_USAGE)
     .optionsGroup("What is expected of the layer (from outside; for one layer):")
     .option("--digest <digest>", "digest of the blob: layers[].digest in the manifest")
@@ -46,7 +49,7 @@ export function addVerifyCommand(program: Command, context: CommandContext): voi
     .option("--config <file>", "image config in JSON, for the diffID")
     .option("--layer-index <n>", "which layer of --config, from 0 (needless if it has one)")
     .option("--toc <file>", "external eStargz TOC: its JSON, or the layer of the TOC image")
-    .option("--platform <os/arch[/variant]>", "which images of an oci: layout (default: all)")
+    .option("--platform <os/arch[/variant]>", "which images of a multi-platform image (default: all)")
     .optionsGroup("What is read:")
     .option(
       "--metadata-only",

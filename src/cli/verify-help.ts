@@ -18,7 +18,8 @@ export const EXIT_HELP = `Exit status
 /** After an error in the arguments. */
 export const SHORT_USAGE = `
 Usage: layerproof verify [options] <layer...>
-  a layer is a file, - for standard input, or oci:DIR[:TAG]
+  a layer is a file, - for standard input, or an image:
+  oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME]
   layerproof verify --help explains everything, with examples
 `;
 

@@ -6,6 +6,7 @@
 import type { HashMode } from "../digest/choose.ts";
 import { parseDigest } from "../digest/digest.ts";
 import { LayerproofError, UsageError } from "../errors.ts";
+import { imageKind } from "../oci/argument.ts";
 import type { Expectations, Expected, Limits } from "../verify/options.ts";
 import type { Severity } from "../verify/report.ts";
 import { parseBytes, parseCount } from "./units.ts";
@@ -61,7 +62,10 @@ const ONE_LAYER = {
 } as const satisfies Partial<Record<keyof RawVerifyOptions, string>>;
 
 /** @throws {UsageError} for options that do not fit these layers */
-export function checkApplicable(layers: readonly string[], raw: RawVerifyOptions): void {
+export function checkApplicable(
+  layers: readonly string[],
+  raw: RawExpectations & Partial<Pick<RawVerifyOptions, "platform" | "metadataOnly">>,
+): void {
   const given = (Object.keys(ONE_LAYER) as (keyof typeof ONE_LAYER)[]).filter((key) =>
     raw[key] !== undefined
   );
@@ -73,11 +77,11 @@ export function checkApplicable(layers: readonly string[], raw: RawVerifyOptions
       { advice: "Verify them one by one, or all layers of an image at once as oci:DIR:TAG." },
     );
   }
-  if (first && layers[0]!.startsWith("oci:")) {
+  if (first && imageKind(layers[0]!)) {
     throw new UsageError(
-      "option-with-oci",
-      `${first} cannot be used with oci: layers, their manifest says what is expected of them`,
-      { advice: "For one of its layers, give the file blobs/sha256/... itself." },
+      "option-with-image",
+      `${first} cannot be used with an image, whose documents say what is expected of its layers`,
+      { advice: "For one of its layers, give the layer's file itself." },
     );
   }
   checkLayerIndex(raw);
@@ -95,8 +99,11 @@ export function checkApplicable(layers: readonly string[], raw: RawVerifyOptions
       advice: "A pipe can only be read as a whole: give a file.",
     });
   }
-  if (raw.platform !== undefined && !layers.some((layer) => layer.startsWith("oci:"))) {
-    throw new UsageError("option-needs-oci", "--platform chooses among the images of oci:DIR[:TAG]");
+  if (raw.platform !== undefined && !layers.some((layer) => imageKind(layer))) {
+    throw new UsageError(
+      "option-needs-image",
+      "--platform chooses among the images of oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME]",
+    );
   }
   if (layers.filter((layer) => layer === "-").length > 1) {
     throw new UsageError("stdin-twice", "Standard input (-) can be read only once");

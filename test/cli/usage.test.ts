@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { VERSION } from "../../src/cli/version.ts";
+import { VERSION } from "../../src/version.ts";
 import { imageConfig } from "../support/descriptor.ts";
 import { cli, DIGEST, OTHER_DIGEST, tempDir } from "./support.ts";
 
@@ -36,7 +36,7 @@ describe("wrong usage exits with 2 before a layer is read", () => {
     ["a limit that is none", ["verify", "--limit-toc", "-1", "layer"], /--limit-toc.*-1/],
     ["a severity that is none", ["verify", "--fail-on", "all", "layer"], /error, warning, info/],
     ["an expectation and two layers", ["verify", "--digest", DIGEST, "a", "b"], /--digest.*one layer, 2/],
-    ["an expectation and an image", ["verify", "--size", "5", "oci:dir"], /--size.*oci:/],
+    ["an expectation and an image", ["verify", "--size", "5", "oci:dir"], /--size.*image/],
     ["standard input twice", ["verify", "-", "-"], /only once/],
     ["--layer-index alone", ["verify", "--layer-index", "0", "layer"], /needs --config/],
     ["--platform without an image", ["verify", "--platform", "linux/amd64", "layer"], /oci:/],
