@@ -81,7 +81,8 @@ export function extractArgs(
     "--extract",
     "--file=-",
     `--directory=${directory}`,
-    // The plan's names are clean. Without this, links would wait as placeholders, each of which every hard link looks at.
+    // The plan's names are clean. Without this, links would wait as placeholders, and every hard link looks at each of them:
+    // 48 s instead of 1.6 for 30,000 of both.
     "--absolute-names",
     "--preserve-permissions",
     owner ? "--same-owner" : "--no-same-owner",

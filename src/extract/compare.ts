@@ -13,10 +13,10 @@ import { parentPath } from "../tar/paths.ts";
 import { type Limits, limitsWith } from "../verify/options.ts";
 import { type Abilities, listArgs } from "./abilities.ts";
 import { requireGnuTar, TarChild } from "./gnu-tar.ts";
-import { canSet } from "./settable.ts";
+import { canSet, opaqueMark } from "./settable.ts";
 import { Tally } from "./tally.ts";
 import { directoryImage, type Inode, layerImage, type TreeImage } from "./tree-image.ts";
-import { OPAQUE_TRUSTED, OPAQUE_USER } from "./xattrs.ts";
+import { OPAQUE_VALUE } from "./xattrs.ts";
 
 export interface CompareOptions {
   readonly limits?: Partial<Limits>;
@@ -288,6 +288,7 @@ class Comparer {
 
   #mayBeUnreadable(path: string, { kind, mode }: Inode["member"]): boolean {
     if (kind === "file" && (mode & 0o400) === 0) return true;
+    if (kind === "dir" && (mode & 0o500) !== 0o500) return true;
     for (let at = path; at !== "";) {
       at = parentPath(at);
       if ((this.#expected.get(at)!.member.mode & 0o500) !== 0o500) return true;
@@ -343,16 +344,13 @@ class Comparer {
     }
   }
 
-  /** Takes the marks out of what the directory has. The one for root's mounts counts, where it can be had. */
+  /** Takes the mark out of what the directory has. */
   #opaque(path: string, have: Map<string, Uint8Array>): void {
-    const { trusted, user } = this.#abilities;
-    const marks = [OPAQUE_TRUSTED, OPAQUE_USER].map((key) => {
-      const value = have.get(key);
-      if (value?.length !== 1 || value[0] !== 0x79) return false;
-      have.delete(key);
-      return true;
-    });
-    if (trusted ? !marks[0] : user && !marks[1]) this.#differ(path, "opaque", "y", null);
+    const mark = opaqueMark(this.#abilities);
+    if (mark === null) return;
+    const value = have.get(mark);
+    if (value?.length === 1 && value[0] === OPAQUE_VALUE[0]) have.delete(mark);
+    else this.#differ(path, "opaque", "y", null);
   }
 
   #differ(path: string, field: string, expected: string | null, actual: string | null): void {

@@ -129,7 +129,7 @@ class LayerExtraction implements Extraction {
     this.#child.exit.then(
       (exit) => {
         if (this.#failure || this.#ended) return;
-        this.#fail(exitError(directory, exit, this.#message ?? "GNU tar has ended too early"));
+        this.#fail(exitError(directory, exit, this.#message ?? TOO_EARLY));
       },
       (error) => this.#fail(error),
     );
@@ -171,7 +171,8 @@ class LayerExtraction implements Extraction {
       this.#child.end();
       const exit = await this.#child.exit;
       this.#check();
-      const error = exitError(this.#directory, exit, this.#message);
+      const message = this.#message ?? (this.#child.tookAll || exit.code !== 0 ? null : TOO_EARLY);
+      const error = exitError(this.#directory, exit, message);
       if (error) throw error;
     } catch (error) {
       this.#fail(error);
@@ -235,6 +236,8 @@ class LayerExtraction implements Extraction {
     if (this.#failure) throw this.#failure.error;
   }
 }
+
+const TOO_EARLY = "GNU tar has ended too early";
 
 /**
  * A warning: all else of the file is set. Whatever a name in it may look like, a failure is told by GNU tar's status, too.

@@ -8,18 +8,26 @@ import { messageOf } from "../source/source.ts";
 import { escapeName } from "../tar/names.ts";
 import type { TarExit } from "./gnu-tar.ts";
 
-/** Texts of the C library, and the codes of errors that they stand for. */
+/**
+ * Texts of the C library at the end of a line of GNU tar, codes of the system at the start of a message of the runtime, and
+ * the codes of errors that they stand for. A name in the middle says nothing.
+ */
 const KNOWN: readonly (readonly [text: RegExp, code: string, advice: string])[] = [
-  [/No space left on device|ENOSPC/, "output-no-space", "Make room, or extract somewhere else."],
-  [/Disk quota exceeded|EDQUOT/, "output-no-space", "Make room, or extract somewhere else."],
+  // GNU tar does not say why a write was short; for a file there is one reason.
   [
-    /Permission denied|Operation not permitted|EACCES|EPERM/,
+    /: No space left on device$|: Wrote only \d+ of \d+ bytes$|^ENOSPC/,
+    "output-no-space",
+    "Make room, or extract somewhere else.",
+  ],
+  [/: Disk quota exceeded$|^EDQUOT/, "output-no-space", "Make room, or extract somewhere else."],
+  [
+    /: Permission denied$|: Operation not permitted$|^EACCES|^EPERM/,
     "output-no-permission",
     "Check owner and mode of the directory.",
   ],
-  [/Read-only file system|EROFS/, "output-no-permission", "Extract somewhere else."],
-  [/^E?NOENT|ENOENT|ENOTDIR/, "output-no-directory", "Make the directory first."],
-  [/File name too long/, "output-failed", "This file system cannot hold the layer's names."],
+  [/: Read-only file system$|^EROFS/, "output-no-permission", "Extract somewhere else."],
+  [/^ENOENT|^ENOTDIR/, "output-no-directory", "Make the directory first."],
+  [/: File name too long$/, "output-failed", "This file system cannot hold the layer's names."],
 ];
 
 const MAX_TEXT = 500;

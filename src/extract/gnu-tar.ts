@@ -106,6 +106,11 @@ export class TarChild {
     this.#gatheredLength = 0;
   }
 
+  /** Whether the process took all that was written, to the end. */
+  get tookAll(): boolean {
+    return this.#child.stdin!.writableFinished;
+  }
+
   /** Null when more can be written; else a promise of that. It also comes when the process is gone. */
   ready(): Promise<void> | null {
     if (this.#gone || this.#child.stdin!.writableLength <= WAITING) return null;

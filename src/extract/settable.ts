@@ -57,12 +57,21 @@ export class Settable {
       else this.#tally.add("xattr", path, key);
     }
     if (opaque) {
-      if (this.#abilities.trusted) kept.set(OPAQUE_TRUSTED, OPAQUE_VALUE);
-      if (this.#abilities.user) kept.set(OPAQUE_USER, OPAQUE_VALUE);
-      if (!this.#abilities.trusted && !this.#abilities.user) this.#tally.add("opaque", path);
+      const mark = opaqueMark(this.#abilities);
+      if (mark) kept.set(mark, OPAQUE_VALUE);
+      else this.#tally.add("opaque", path);
     }
     return kept.size > 0 ? kept : null;
   }
+}
+
+/**
+ * The attribute that marks an opaque directory. One of the two: root's mounts hide the trusted one only, so that
+ * containers would see the other (podman 4.3.1 and 5.4.2 did).
+ */
+export function opaqueMark({ trusted, user }: Pick<Abilities, "trusted" | "user">): string | null {
+  if (trusted) return OPAQUE_TRUSTED;
+  return user ? OPAQUE_USER : null;
 }
 
 /** Whether attributes of that name can be set. */

@@ -46,6 +46,9 @@ export class Pool {
   /** The store in this directory, which is made if it is not there. @throws {OutputError | FormatError} */
   static async create(directory: string): Promise<Pool> {
     await writing(directory, async () => {
+      await mkdir(directory, { recursive: true });
+      // Extracted layers hold setuid programs, which are nobody else's to run.
+      await mkdir(`${directory}/${POOL}`, { mode: 0o700 }).catch(unlessThere);
       for (const name of ["layers", "images", "documents", "tmp"]) {
         await mkdir(`${directory}/${POOL}/${name}`, { recursive: true });
       }
@@ -160,6 +163,10 @@ export class Pool {
     await removeTree(trash);
     return true;
   }
+}
+
+function unlessThere(error: Error & { code?: unknown }): void {
+  if (error.code !== "EEXIST") throw error;
 }
 
 /**

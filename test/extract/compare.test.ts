@@ -107,7 +107,8 @@ describe("one change", () => {
   > = {
     "another value": [{ "user.a": "1" }, { "user.a": "2" }, [["xattr user.a", "0x31", "0x32"]]],
     "one more": [{}, { "user.b": "2" }, [["xattr user.b", null, "0x32"]]],
-    "one less": [{ "user.=%": "1" }, {}, [["xattr user.=%", "0x31", null]]],
+    "one less, of a name that GNU tar encodes": [{ "user.%3D": "1" }, {}, [["xattr user.%3D", "0x31", null]]],
+    "the same name": [{ "user.%3D": "1" }, { "user.%3D": "1" }, []],
   };
   for (const [name, [want, have, told]] of Object.entries(cases)) {
     test(`extended attributes: ${name}`, async () => {
@@ -126,7 +127,7 @@ describe("one change", () => {
       field: "opaque",
     }]);
     const two = await extracted(opaque);
-    expect((await compare(two.directory, tar(plain))).total).toBe(ROOT ? 2 : 1);
+    expect((await compare(two.directory, tar(plain))).total).toBe(1);
   });
 });
 

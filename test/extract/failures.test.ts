@@ -83,11 +83,11 @@ describe("it ends before its time", () => {
 
   test("with a message, which is shown on one line", async () => {
     afterProbe(
-      "printf 'tar: ./f: Cannot write: No space left on device\\033[2J\\n' >&2; cat > /dev/null; exit 2",
+      "printf 'tar: ./\\033[2J: Cannot write: No space left on device\\n' >&2; cat > /dev/null; exit 2",
     );
     const error = await errorOf(() => extract(archive, newDirectory()));
     expect(error.code).toBe("output-no-space");
-    expect(error.message).toContain("./f: Cannot write: No space left on device\\x1B[2J");
+    expect(error.message).toContain("./\\x1B[2J: Cannot write: No space left on device");
   });
 
   test("with a status alone", async () => {
@@ -133,7 +133,7 @@ describe("the disk is full", () => {
     mkdirSync(diff);
     const error = await errorOf(() => extract(archive, diff));
     expect(error.code).toBe("output-no-space");
-    expect(error.message).toContain("No space left on device");
+    expect(error.message).toMatch(/No space left on device|Wrote only/);
   });
 });
 

@@ -58,7 +58,6 @@ export async function compare(
   return await compareDirectory(directory, pieces(archive), options);
 }
 
-// deno-lint-ignore require-await -- an asynchronous iterable is what is wanted
 async function* pieces(archive: Uint8Array): AsyncGenerator<Uint8Array> {
   yield* slices(archive, 10_000);
 }

@@ -1,0 +1,337 @@
+/**
+ * An image out of a store, as an OCI image layout (image-spec, image-layout.md).
+ *
+ * @module
+ */
+import { mkdir, readdir, rename } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { nativeHashes } from "../digest/native.ts";
+import { DigestMismatch, LayerproofError, OutputError, SourceError } from "../errors.ts";
+import { recompress } from "../export/recompress.ts";
+import { blobPath, DOCUMENT_LIMIT } from "../oci/blobs.ts";
+import { type BlobDescriptor, parseManifest } from "../oci/manifest.ts";
+import { parsePlatform } from "../oci/platform.ts";
+import { AtomicFile, writing } from "../output/file.ts";
+import { type ClosableSource, openFile, readSmallFile } from "../source/file.ts";
+import type { Expectations, Progress } from "../verify/options.ts";
+import type { LayerReport } from "../verify/report.ts";
+import { FileSink } from "./file-sink.ts";
+import { documentPath, layerPath } from "./paths.ts";
+import { BLOB, flush, type Pool, removeTree } from "./pool.ts";
+import { rebuiltTar } from "./rebuild.ts";
+import { COMPRESSION, type DocumentRecord, type ImageRecord, type LayerRecord } from "./record.ts";
+import type { Verify } from "./take-in.ts";
+
+/** How layers are written that are not, or shall not be, as they were. */
+export type LayerCompression = "gzip" | "zstd" | "none";
+
+export interface ExportImageOptions {
+  readonly verify: Verify;
+  /** Writes every layer anew in this compression; by default only those whose blob is lost or damaged, as it was. */
+  readonly compression?: LayerCompression;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: Progress) => void;
+  /** Told of each layer when it is written. */
+  readonly onLayer?: (layer: ExportedLayer) => void | Promise<void>;
+}
+
+export interface ExportedLayer {
+  readonly diffID: string;
+  /** Of the blob in the store. */
+  readonly original: string;
+  /** Of the blob that was written; the same if the bytes are. */
+  readonly digest: string;
+  readonly size: number;
+  /** Why the blob is another one; null where it is not. */
+  readonly because: string | null;
+}
+
+const MEDIA_TYPES: Readonly<Record<LayerCompression, string>> = {
+  none: "application/vnd.oci.image.layer.v1.tar",
+  gzip: "application/vnd.oci.image.layer.v1.tar+gzip",
+  zstd: "application/vnd.oci.image.layer.v1.tar+zstd",
+};
+const MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json";
+const INDEX_TYPE = "application/vnd.oci.image.index.v1+json";
+const CONFIG_TYPE = "application/vnd.oci.image.config.v1+json";
+const REF_NAME = "org.opencontainers.image.ref.name";
+
+/** What an index says of a document. */
+interface IndexEntry {
+  readonly mediaType: string;
+  readonly digest: string;
+  readonly size: number;
+  readonly platform?: { readonly os: string; readonly architecture: string; readonly variant?: string };
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Writes the images of a reference as a layout. Every layer is verified while it is copied, and read back where it was
+ * written anew; config and diffIDs are always the original's.
+ * @param output a directory that is not there yet, or is empty; it appears whole
+ * @returns the digest of what `index.json` names
+ * @throws {SourceError} `store-no-image`, and as `rebuiltTar`
+ * @throws {OutputError} `output-exists` and others
+ * @throws {DigestMismatch}
+ */
+export async function exportImage(
+  pool: Pool,
+  reference: string,
+  output: string,
+  options: ExportImageOptions,
+): Promise<string> {
+  const images = await pool.images(reference);
+  if (images.length === 0) throw noImage(pool, reference);
+  await refuseExisting(output);
+  const work = join(dirname(output), `.${basename(output)}.layerproof-${process.pid}.tmp`);
+  await removeTree(work);
+  try {
+    await writing(work, () => mkdir(`${work}/blobs/sha256`, { recursive: true }));
+    const entries: IndexEntry[] = [];
+    for (const image of images) entries.push(await new ImageExport(pool, work, options).run(image));
+    const named = entries.length === 1 ? entries[0]! : await writeIndex(work, entries);
+    const index = {
+      schemaVersion: 2,
+      mediaType: INDEX_TYPE,
+      manifests: [{ ...named, annotations: { [REF_NAME]: reference } }],
+    };
+    await writeFile(`${work}/index.json`, json(index));
+    await writeFile(`${work}/oci-layout`, json({ imageLayoutVersion: "1.0.0" }));
+    await flush(work);
+    await writing(output, () => rename(work, output));
+    return named.digest;
+  } finally {
+    await removeTree(work);
+  }
+}
+
+function noImage(pool: Pool, reference: string): SourceError {
+  return new SourceError("store-no-image", `${pool.directory} has no image ${reference}`, {
+    source: pool.directory,
+    advice: "layerproof store ls names its images; layers that were put in alone belong to none.",
+  });
+}
+
+async function refuseExisting(output: string): Promise<void> {
+  const found = await readdir(output).catch((error) => error.code === "ENOTDIR" ? ["file"] : []);
+  if (found.length === 0) return;
+  throw new OutputError("output-exists", `${output} is there already`, {
+    source: output,
+    advice: "Give a directory that is not there yet.",
+  });
+}
+
+/** Several platforms: an index of their manifests, as a blob of its own. */
+async function writeIndex(work: string, manifests: readonly IndexEntry[]): Promise<IndexEntry> {
+  const bytes = json({ schemaVersion: 2, mediaType: INDEX_TYPE, manifests });
+  return { mediaType: INDEX_TYPE, ...await writeBlob(work, bytes) };
+}
+
+/** One image on its way. */
+class ImageExport {
+  readonly #pool: Pool;
+  readonly #work: string;
+  readonly #options: ExportImageOptions;
+
+  constructor(pool: Pool, work: string, options: ExportImageOptions) {
+    this.#pool = pool;
+    this.#work = work;
+    this.#options = options;
+  }
+
+  async run(image: ImageRecord): Promise<IndexEntry> {
+    const config = await this.#document(image.config);
+    await writeBlob(this.#work, config);
+    const manifest = image.manifest && await this.#document(image.manifest);
+    const old = manifest && parseManifest(manifest, `manifest ${image.manifest!.digest}`);
+    const layers: IndexEntry[] = [];
+    let asItWas = manifest !== null;
+    for (const [i, digest] of image.layers.entries()) {
+      this.#options.signal?.throwIfAborted();
+      const was = old?.layers[i];
+      const written = await this.#layer(digest);
+      await this.#options.onLayer?.(written);
+      if (written.because === null && was?.digest === digest) layers.push(descriptorOf(was));
+      else {
+        asItWas = false;
+        layers.push({
+          mediaType: await this.#mediaType(written),
+          digest: written.digest,
+          size: written.size,
+        });
+      }
+    }
+    const platform = image.platform === null ? {} : { platform: platformOf(image.platform) };
+    if (asItWas && image.manifest) {
+      return { mediaType: image.manifest.mediaType, ...await writeBlob(this.#work, manifest!), ...platform };
+    }
+    const bytes = json({
+      schemaVersion: 2,
+      mediaType: MANIFEST_TYPE,
+      config: { mediaType: CONFIG_TYPE, digest: image.config.digest, size: config.length },
+      layers,
+    });
+    return { mediaType: MANIFEST_TYPE, ...await writeBlob(this.#work, bytes), ...platform };
+  }
+
+  async #document({ digest }: DocumentRecord): Promise<Uint8Array> {
+    const path = this.#pool.path(documentPath(digest));
+    const bytes = await readSmallFile(path, DOCUMENT_LIMIT);
+    const actual = await sha256Of(bytes);
+    if (actual === digest) return bytes;
+    throw new DigestMismatch("store-document-changed", `The document ${path} was changed`, {
+      source: path,
+      expected: digest,
+      actual,
+      advice: "Create the image again.",
+    });
+  }
+
+  readonly #compressions = new Map<string, LayerCompression>();
+
+  async #mediaType({ digest, original }: ExportedLayer): Promise<string> {
+    const written = this.#compressions.get(digest);
+    return written ? MEDIA_TYPES[written] : (await this.#record(original)).mediaType;
+  }
+
+  async #record(digest: string): Promise<LayerRecord> {
+    const record = await this.#pool.layer(digest);
+    if (record) return record;
+    throw new SourceError("store-no-layer", `${this.#pool.directory} has no layer ${digest}`, {
+      source: this.#pool.directory,
+      advice: "Create the image again.",
+    });
+  }
+
+  /** The layer as it was, or else anew. */
+  async #layer(digest: string): Promise<ExportedLayer> {
+    const record = await this.#record(digest);
+    const { compression } = this.#options;
+    const because = compression === undefined ? await this.#copy(record) : `written anew as ${compression}`;
+    const { diffID } = record;
+    if (because === null) return { diffID, original: digest, digest, size: record.size, because };
+    const written = await this.#writeAnew(record, compression ?? compressionOf(record));
+    return { diffID, original: digest, ...written, because };
+  }
+
+  /** @returns null if the blob is in the layout now, else why it is not */
+  async #copy(record: LayerRecord): Promise<string | null> {
+    const place = blobPath(this.#work, record.digest);
+    let source: ClosableSource;
+    try {
+      source = await openFile(`${this.#pool.path(layerPath(record.digest))}/${BLOB}`);
+    } catch (error) {
+      if (!(error instanceof LayerproofError)) throw error;
+      return error.message;
+    }
+    const sink = await FileSink.create(place, null);
+    try {
+      const report = await this.#verified(source, record.digest, record, { blob: sink });
+      if (isGood(report)) {
+        await sink.commit();
+        return null;
+      }
+      return report.error?.message ?? `its blob was changed: it has the digest ${report.digest}`;
+    } finally {
+      await source.close();
+      await sink.abort();
+    }
+  }
+
+  async #writeAnew(
+    record: LayerRecord,
+    compression: LayerCompression,
+  ): Promise<{ digest: string; size: number }> {
+    const temporary = `${this.#work}/blobs/new`;
+    const file = await AtomicFile.create(temporary, 0o644);
+    let written: { readonly digest: string; readonly size: number; readonly diffID: string };
+    try {
+      written = await recompress(rebuiltTar(this.#pool, record), compression, (bytes) => file.write(bytes));
+    } catch (error) {
+      await file.abort();
+      throw error;
+    }
+    await file.commit();
+    // What is on disk is what counts, not what went there.
+    const source = await openFile(temporary);
+    try {
+      const report = await this.#verified(source, written.digest, record, {});
+      if (!isGood(report)) {
+        throw new DigestMismatch("output-changed", "What was written is not what is read back", {
+          source: temporary,
+          expected: `${written.digest}, diffID ${record.diffID}`,
+          actual: `${report.digest}, diffID ${report.diffID}`,
+          advice: "Look at the disk.",
+        });
+      }
+    } finally {
+      await source.close();
+    }
+    const place = blobPath(this.#work, written.digest);
+    await writing(place, () => rename(temporary, place));
+    this.#compressions.set(written.digest, compression);
+    return { digest: written.digest, size: written.size };
+  }
+
+  async #verified(
+    source: ClosableSource,
+    digest: string,
+    { diffID }: LayerRecord,
+    sinks: { readonly blob?: FileSink },
+  ): Promise<LayerReport> {
+    const { verify, signal, onProgress } = this.#options;
+    const from = ["the store"];
+    const expect: Expectations = { digest: { value: digest, from }, diffID: { value: diffID, from } };
+    return await verify(source, {
+      expect,
+      ...sinks,
+      ...signal && { signal },
+      ...onProgress && { onProgress },
+    });
+  }
+}
+
+function isGood({ result }: LayerReport): boolean {
+  return result === "verified";
+}
+
+function compressionOf({ compression }: LayerRecord): LayerCompression {
+  if (compression === COMPRESSION.none) return "none";
+  return compression === COMPRESSION.zstd ? "zstd" : "gzip";
+}
+
+function descriptorOf({ mediaType, digest, size, annotations }: BlobDescriptor): IndexEntry {
+  return { mediaType, digest, size, ...Object.keys(annotations).length > 0 && { annotations } };
+}
+
+function platformOf(text: string): NonNullable<IndexEntry["platform"]> {
+  const { os, architecture, variant } = parsePlatform(text);
+  return { os, architecture, ...variant !== null && { variant } };
+}
+
+function json(value: unknown): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(value));
+}
+
+async function writeBlob(work: string, bytes: Uint8Array): Promise<{ digest: string; size: number }> {
+  const digest = await sha256Of(bytes);
+  await writeFile(blobPath(work, digest), bytes);
+  return { digest, size: bytes.length };
+}
+
+async function writeFile(path: string, bytes: Uint8Array): Promise<void> {
+  const file = await AtomicFile.create(path, 0o644);
+  try {
+    await file.write(bytes);
+  } catch (error) {
+    await file.abort();
+    throw error;
+  }
+  await file.commit();
+}
+
+async function sha256Of(bytes: Uint8Array): Promise<string> {
+  const hasher = await nativeHashes.sha256();
+  hasher.update(bytes);
+  return `sha256:${hasher.finish()}`;
+}
