@@ -5,16 +5,16 @@
  */
 import { mkdir, readdir, rename } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import process from "node:process";
 import { nativeHashes } from "../digest/native.ts";
 import { DigestMismatch, LayerproofError, OutputError, SourceError } from "../errors.ts";
-import { recompress } from "../export/recompress.ts";
+import { type Compression, recompress, type Recompressed, verifyRecompressed } from "../export/recompress.ts";
 import { blobPath, DOCUMENT_LIMIT } from "../oci/blobs.ts";
 import { type BlobDescriptor, parseManifest } from "../oci/manifest.ts";
 import { parsePlatform } from "../oci/platform.ts";
 import { AtomicFile, writing } from "../output/file.ts";
 import { type ClosableSource, openFile, readSmallFile } from "../source/file.ts";
-import type { Expectations, Progress } from "../verify/options.ts";
-import type { LayerReport } from "../verify/report.ts";
+import type { Progress } from "../verify/options.ts";
 import { FileSink } from "./file-sink.ts";
 import { documentPath, layerPath } from "./paths.ts";
 import { BLOB, flush, type Pool, removeTree } from "./pool.ts";
@@ -22,13 +22,10 @@ import { rebuiltTar } from "./rebuild.ts";
 import { COMPRESSION, type DocumentRecord, type ImageRecord, type LayerRecord } from "./record.ts";
 import type { Verify } from "./take-in.ts";
 
-/** How layers are written that are not, or shall not be, as they were. */
-export type LayerCompression = "gzip" | "zstd" | "none";
-
 export interface ExportImageOptions {
   readonly verify: Verify;
   /** Writes every layer anew in this compression; by default only those whose blob is lost or damaged, as it was. */
-  readonly compression?: LayerCompression;
+  readonly compression?: Compression;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
   /** Told of each layer when it is written. */
@@ -46,7 +43,7 @@ export interface ExportedLayer {
   readonly because: string | null;
 }
 
-const MEDIA_TYPES: Readonly<Record<LayerCompression, string>> = {
+const MEDIA_TYPES: Readonly<Record<Compression, string>> = {
   none: "application/vnd.oci.image.layer.v1.tar",
   gzip: "application/vnd.oci.image.layer.v1.tar+gzip",
   zstd: "application/vnd.oci.image.layer.v1.tar+zstd",
@@ -187,7 +184,7 @@ class ImageExport {
     });
   }
 
-  readonly #compressions = new Map<string, LayerCompression>();
+  readonly #compressions = new Map<string, Compression>();
 
   async #mediaType({ digest, original }: ExportedLayer): Promise<string> {
     const written = this.#compressions.get(digest);
@@ -226,8 +223,15 @@ class ImageExport {
     }
     const sink = await FileSink.create(place, null);
     try {
-      const report = await this.#verified(source, record.digest, record, { blob: sink });
-      if (isGood(report)) {
+      const { verify, signal, onProgress } = this.#options;
+      const from = ["the store"];
+      const report = await verify(source, {
+        expect: { digest: { value: record.digest, from }, diffID: { value: record.diffID, from } },
+        blob: sink,
+        ...signal && { signal },
+        ...onProgress && { onProgress },
+      });
+      if (report.result === "verified") {
         await sink.commit();
         return null;
       }
@@ -240,13 +244,15 @@ class ImageExport {
 
   async #writeAnew(
     record: LayerRecord,
-    compression: LayerCompression,
+    compression: Compression,
   ): Promise<{ digest: string; size: number }> {
+    const { verify, signal, onProgress } = this.#options;
     const temporary = `${this.#work}/blobs/new`;
     const file = await AtomicFile.create(temporary, 0o644);
-    let written: { readonly digest: string; readonly size: number; readonly diffID: string };
+    let written: Recompressed;
     try {
-      written = await recompress(rebuiltTar(this.#pool, record), compression, (bytes) => file.write(bytes));
+      const tar = rebuiltTar(this.#pool, record);
+      written = await recompress(tar, compression, (bytes) => file.write(bytes), { ...signal && { signal } });
     } catch (error) {
       await file.abort();
       throw error;
@@ -255,15 +261,11 @@ class ImageExport {
     // What is on disk is what counts, not what went there.
     const source = await openFile(temporary);
     try {
-      const report = await this.#verified(source, written.digest, record, {});
-      if (!isGood(report)) {
-        throw new DigestMismatch("output-changed", "What was written is not what is read back", {
-          source: temporary,
-          expected: `${written.digest}, diffID ${record.diffID}`,
-          actual: `${report.digest}, diffID ${report.diffID}`,
-          advice: "Look at the disk.",
-        });
-      }
+      await verifyRecompressed(source, written, {
+        verify,
+        ...signal && { signal },
+        ...onProgress && { onProgress },
+      });
     } finally {
       await source.close();
     }
@@ -272,30 +274,9 @@ class ImageExport {
     this.#compressions.set(written.digest, compression);
     return { digest: written.digest, size: written.size };
   }
-
-  async #verified(
-    source: ClosableSource,
-    digest: string,
-    { diffID }: LayerRecord,
-    sinks: { readonly blob?: FileSink },
-  ): Promise<LayerReport> {
-    const { verify, signal, onProgress } = this.#options;
-    const from = ["the store"];
-    const expect: Expectations = { digest: { value: digest, from }, diffID: { value: diffID, from } };
-    return await verify(source, {
-      expect,
-      ...sinks,
-      ...signal && { signal },
-      ...onProgress && { onProgress },
-    });
-  }
 }
 
-function isGood({ result }: LayerReport): boolean {
-  return result === "verified";
-}
-
-function compressionOf({ compression }: LayerRecord): LayerCompression {
+function compressionOf({ compression }: LayerRecord): Compression {
   if (compression === COMPRESSION.none) return "none";
   return compression === COMPRESSION.zstd ? "zstd" : "gzip";
 }

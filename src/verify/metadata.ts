@@ -22,6 +22,20 @@ import { examineTarSplit, type TarSplitFacts, tarSplitLimit, unreadTarSplit } fr
 import { TAR_SPLIT, TocCheck } from "./toc-check.ts";
 import type { TocFacts } from "./toc-facts.ts";
 
+/** A layer's metadata as it was read, and what was proved of it: without a good report, TOC and tar-split are nobody's. */
+export interface LayerMetadata {
+  readonly report: LayerReport;
+  /** null where the blob has none */
+  readonly toc: TocFacts | null;
+  /** The compressed bytes that the report speaks of; null where they are not there or were not read. */
+  readonly tarSplit: Uint8Array | null;
+}
+
+/** The report of `readMetadata`, which says what is thrown. */
+export async function verifyMetadata(subject: Subject, signal: AbortSignal | null): Promise<LayerReport> {
+  return (await readMetadata(subject, signal)).report;
+}
+
 /**
  * Compares TOC and tar-split with what is expected and with each other. Where the TOC's digest comes from outside and the
  * TOC names that of the tar-split (containers/storage since 1.54), the size of the tar is proved, although nothing of it
@@ -29,7 +43,7 @@ import type { TocFacts } from "./toc-facts.ts";
  * @throws {UsageError} `metadata-needs-ranges`: a pipe
  * @throws {SourceError}
  */
-export async function verifyMetadata(subject: Subject, signal: AbortSignal | null): Promise<LayerReport> {
+export async function readMetadata(subject: Subject, signal: AbortSignal | null): Promise<LayerMetadata> {
   const { source, hashes, findings, expecting } = subject;
   if (!isSeekable(source)) {
     throw new UsageError(
@@ -48,9 +62,9 @@ export async function verifyMetadata(subject: Subject, signal: AbortSignal | nul
     const problem = new FormatError("metadata-missing", `The blob (${container}) has no TOC`, {
       advice: "Only reading the whole layer can tell what it is: leave --metadata-only out.",
     });
-    return failedReport(source.name, problem, "format");
+    return { report: failedReport(source.name, problem, "format"), toc, tarSplit: null };
   }
-  const tarSplit = await tarSplitOf(source, toc, check, subject, signal);
+  const { facts: tarSplit, compressed } = await tarSplitOf(source, toc, check, subject, signal);
   const input = {
     expecting,
     read: false,
@@ -62,7 +76,8 @@ export async function verifyMetadata(subject: Subject, signal: AbortSignal | nul
     tarSplitDigest: tarSplit?.digest ?? null,
     tarSplit,
   };
-  return makeReport(source.name, input, findings, subject.external !== null);
+  const report = makeReport(source.name, input, findings, subject.external !== null);
+  return { report, toc, tarSplit: compressed };
 }
 
 /** The tar-split that footer or annotation announce, examined. */
@@ -72,8 +87,8 @@ async function tarSplitOf(
   check: TocCheck,
   { hashes, limits, annotations }: Subject,
   signal: AbortSignal | null,
-): Promise<TarSplitFacts | null> {
-  if (!range || !toc) return null;
+): Promise<{ readonly facts: TarSplitFacts | null; readonly compressed: Uint8Array | null }> {
+  if (!range || !toc) return { facts: null, compressed: null };
   try {
     // One that cannot be there is wrong, whatever the limit is.
     const fits = range.offset + range.length <= source.size;
@@ -83,15 +98,11 @@ async function tarSplitOf(
     const sha256 = await hashes.sha256();
     sha256.update(compressed);
     const found = { range, compressed, digest: `sha256:${sha256.finish()}` };
-    return await examineTarSplit(found, toc.tarSplitDigest, check, {
-      hashes,
-      limits,
-      signal,
-      tarSize: null,
-    });
+    const context = { hashes, limits, signal, tarSize: null };
+    return { facts: await examineTarSplit(found, toc.tarSplitDigest, check, context), compressed };
   } catch (error) {
     if (!(error instanceof FormatError || error instanceof LimitExceeded)) throw error;
-    return unreadTarSplit(range, null, check, error);
+    return { facts: unreadTarSplit(range, null, check, error), compressed: null };
   }
 }
 

@@ -1,0 +1,335 @@
+/**
+ * Reads one file of a zstd:chunked layer after the other, chunk by chunk.
+ *
+ * @module
+ */
+import { type CodecTools, decoderFor, loadTools } from "../codec/open.ts";
+import type { CodecEvents } from "../codec/events.ts";
+import type { BatchHasher, HashBackend, Hasher } from "../digest/hasher.ts";
+import { DigestMismatch, FormatError, LayerproofError, LimitExceeded, SourceError } from "../errors.ts";
+import { escapeName } from "../tar/names.ts";
+import type { TocChunk, TocFile } from "../toc/model.ts";
+import type { SeekableSource } from "../verify/load-toc.ts";
+import { NO_EVENTS } from "../verify/toc-facts.ts";
+
+/** Chunks up to this length are decoded once, and kept until they are checked. Writers make chunks of 64 KiB on average. */
+const KEPT = 8 * 2 ** 20;
+/** Bytes of the blob that are read at once. */
+const WINDOW = 1 << 20;
+/** Compressed bytes that are decoded at once of a longer chunk: 1 KiB can become 32 MiB. */
+const STEP = 1024;
+/** Bytes of zeros that are handed on at once. */
+const ZEROS = 1 << 18;
+/** Milliseconds after which others get a turn: Ctrl-C among them. */
+const TURN_MS = 20;
+
+const ADVICE = "The blob is damaged, or is not the one that the TOC is of: fetch it again.";
+
+/** A chunk that lies inside of the blob: its frame begins at `offset` and is complete at `end`. */
+interface Place extends TocChunk {
+  readonly end: number;
+  /** Until where the blob may be read at once with it: chunks of the file follow without a gap. */
+  readonly runEnd: number;
+}
+
+/** Keeps hashes, decoder and buffers for file after file. One file at a time. */
+export class ChunkReader {
+  readonly #source: SeekableSource;
+  readonly #tools: CodecTools;
+  readonly #zstdWindow: number;
+  readonly #batch: BatchHasher;
+  readonly #chunk: Hasher;
+  readonly #whole: Hasher;
+  /** What is held back, what was handed on last, and what is being decoded. */
+  readonly #buffers: Uint8Array[] = [EMPTY, EMPTY, EMPTY];
+  #turn = 0;
+  /** Bytes of the blob from `#windowAt` on. */
+  #window: Uint8Array = EMPTY;
+  #windowAt = 0;
+
+  private constructor(
+    source: SeekableSource,
+    zstdWindow: number,
+    tools: CodecTools,
+    batch: BatchHasher,
+    [chunk, whole]: readonly [Hasher, Hasher],
+  ) {
+    this.#source = source;
+    this.#zstdWindow = zstdWindow;
+    this.#tools = tools;
+    this.#batch = batch;
+    this.#chunk = chunk;
+    this.#whole = whole;
+  }
+
+  static async create(source: SeekableSource, hashes: HashBackend, zstdWindow: number): Promise<ChunkReader> {
+    const hashers = [await hashes.sha256(), await hashes.sha256()] as const;
+    const tools = await loadTools("zstd", hashes);
+    return new ChunkReader(source, zstdWindow, tools, await hashes.batch(), hashers);
+  }
+
+  /** Ready for another file, however the one before ended. */
+  reset(): void {
+    this.#chunk.finish();
+    this.#whole.finish();
+    this.#window = EMPTY;
+  }
+
+  /** The file in pieces; `chunkFiles` says what is checked, and thrown. A piece is overwritten after the next but one. */
+  async *file(file: TocFile): AsyncGenerator<Uint8Array, void, void> {
+    const places = placesOf(file, this.#source.size);
+    // One chunk that is the whole file has been hashed already.
+    const wants = file.digest !== null && !(places.length === 1 && places[0]!.digest === file.digest);
+    let held: Uint8Array | null = null;
+    for (const place of places) {
+      if (!place.zeros && place.length <= KEPT) {
+        const bytes = await this.#kept(file, place);
+        if (wants) this.#whole.update(bytes);
+        if (held) yield held;
+        held = bytes;
+        continue;
+      }
+      for await (const bytes of place.zeros ? this.#zeros(file, place) : this.#long(file, place)) {
+        if (wants) this.#whole.update(bytes);
+        if (held) yield held;
+        held = bytes;
+      }
+    }
+    if (wants) this.#checkWhole(file);
+    if (held) yield held;
+  }
+
+  #checkWhole({ name, digest }: TocFile): void {
+    const actual = `sha256:${this.#whole.finish()}`;
+    if (actual === digest) return;
+    const entry = escapeName(name);
+    throw new DigestMismatch(
+      "file-digest-mismatch",
+      `The SHA-256 of the file ${entry} is ${actual}, the TOC says ${digest}`,
+      {
+        entry,
+        expected: digest!,
+        actual,
+        advice: "Its chunks are as the TOC has them: the TOC contradicts itself, do not use this layer.",
+      },
+    );
+  }
+
+  /** A chunk that fits into a buffer, checked. */
+  async #kept(file: TocFile, place: Place): Promise<Uint8Array> {
+    const bytes = this.#buffer(place.length);
+    let length = 0;
+    const decoder = this.#decoder(file, place, (piece) => {
+      bytes.set(piece, length);
+      length += piece.length;
+    });
+    for (let at = place.offset; at < place.end;) {
+      const piece = this.#windowed(at, place) ?? await this.#read(at, place);
+      decoder.push(piece);
+      at += piece.length;
+    }
+    decoder.end();
+    check(file, place, `sha256:${this.#batch.digestAll([bytes])[0]}`);
+    return bytes;
+  }
+
+  /** A chunk that may be of any length: decoded to be checked, and again to be handed on. */
+  async *#long(file: TocFile, place: Place): AsyncGenerator<Uint8Array, void, void> {
+    const sha256 = this.#chunk;
+    for await (const bytes of this.#decoded(file, place)) sha256.update(bytes);
+    check(file, place, `sha256:${sha256.finish()}`);
+    for await (const bytes of this.#decoded(file, place)) {
+      sha256.update(bytes);
+      yield bytes;
+    }
+    if (`sha256:${sha256.finish()}` === place.digest) return;
+    const { name } = this.#source;
+    throw new SourceError("source-changed", `The ${what(file, place)} changed in ${name} while it was read`, {
+      source: name,
+      entry: escapeName(file.name),
+      blobOffset: place.offset,
+      advice: "Something writes to it: try again when it is complete.",
+    });
+  }
+
+  async *#decoded(file: TocFile, place: Place): AsyncGenerator<Uint8Array, void, void> {
+    let pieces: Uint8Array[] = [];
+    const decoder = this.#decoder(file, place, (piece) => pieces.push(piece.slice()));
+    for (let at = place.offset; at < place.end;) {
+      const bytes = this.#windowed(at, place) ?? await this.#read(at, place);
+      for (let from = 0; from < bytes.length; from += STEP) {
+        decoder.push(bytes.subarray(from, from + STEP));
+        const decoded = pieces;
+        pieces = [];
+        yield* decoded;
+        await this.#rest();
+      }
+      at += bytes.length;
+    }
+    decoder.end();
+  }
+
+  /** A run of zeros, which a digest may be of. */
+  async *#zeros(file: TocFile, place: Place): AsyncGenerator<Uint8Array, void, void> {
+    if (place.digest !== null) {
+      for (const bytes of zeros(place.length)) {
+        this.#chunk.update(bytes);
+        await this.#rest();
+      }
+      check(file, place, `sha256:${this.#chunk.finish()}`);
+    }
+    yield* zeros(place.length);
+  }
+
+  /** Gives others a turn, now and then. */
+  async #rest(): Promise<void> {
+    if (performance.now() - this.#turn < TURN_MS) return;
+    await new Promise((resolve) => setTimeout(resolve));
+    this.#turn = performance.now();
+  }
+
+  /**
+   * Decodes one chunk, whose length is bounded; what is wrong with it has its name. The checksums of frames are not
+   * asked: all that they could find, the chunk's SHA-256 finds.
+   */
+  #decoder(
+    file: TocFile,
+    place: Place,
+    data: (bytes: Uint8Array) => void,
+  ): { push(bytes: Uint8Array): void; end(): void } {
+    let length = 0;
+    const events: CodecEvents = {
+      ...NO_EVENTS,
+      data(bytes) {
+        length += bytes.length;
+        if (length > place.length) throw wrongLength(file, place, `more than ${place.length}`);
+        data(bytes);
+      },
+    };
+    const options = { zstdWindow: this.#zstdWindow, blobOffset: place.offset };
+    const decoder = decoderFor("zstd", events, this.#tools, options);
+    const attempt = (work: () => void): void => {
+      try {
+        work();
+      } catch (error) {
+        throw named(file, place, error);
+      }
+    };
+    return {
+      push: (bytes) => attempt(() => decoder.push(bytes)),
+      end() {
+        attempt(() => decoder.end());
+        if (length < place.length) throw wrongLength(file, place, `${length}`);
+      },
+    };
+  }
+
+  #buffer(length: number): Uint8Array {
+    const [next, ...others] = this.#buffers;
+    const buffer = next.length >= length
+      ? next
+      : new Uint8Array(Math.max(length, Math.min(2 * length, KEPT)));
+    this.#buffers.splice(0, 3, ...others, buffer);
+    return buffer.subarray(0, length);
+  }
+
+  /** Bytes of the chunk from `at` on, as many as were read already; null if none were. */
+  #windowed(at: number, { end }: Place): Uint8Array | null {
+    const from = at - this.#windowAt;
+    if (from < 0 || from >= this.#window.length) return null;
+    return this.#window.subarray(from, from + end - at);
+  }
+
+  async #read(at: number, place: Place): Promise<Uint8Array> {
+    this.#window = await this.#source.read(at, Math.min(WINDOW, place.runEnd - at));
+    this.#windowAt = at;
+    return this.#windowed(at, place)!;
+  }
+}
+
+const EMPTY = new Uint8Array(0);
+
+function* zeros(length: number): Generator<Uint8Array, void, void> {
+  for (let left = length; left > 0; left -= ZEROS) yield new Uint8Array(Math.min(left, ZEROS));
+}
+
+/**
+ * Where the chunks of a file lie: in order, inside of the blob, each up to the next one.
+ * @throws {FormatError} `chunk-position`, `chunk-no-digest`
+ */
+function placesOf(file: TocFile, blobSize: number): Place[] {
+  const { chunks, endOffset, name } = file;
+  const entry = escapeName(name);
+  const places: Place[] = [];
+  let runEnd = 0;
+  for (let i = chunks.length - 1; i >= 0; i--) {
+    const chunk = chunks[i]!;
+    const end = chunks[i + 1]?.offset ?? endOffset ?? 0;
+    // A run of zeros need not be in the blob.
+    if (!chunk.zeros) {
+      if (chunk.offset >= end || end > blobSize || chunk.innerOffset !== 0) {
+        const where = `bytes ${chunk.offset} to ${end}`;
+        throw new FormatError(
+          "chunk-position",
+          `The TOC places the ${what(file, chunk)} at ${where}, where it cannot be`,
+          { entry, blobOffset: chunk.offset, advice: "The TOC is damaged, or is not of this blob." },
+        );
+      }
+      if (chunk.digest === null) {
+        throw new FormatError("chunk-no-digest", `The TOC has no digest of the ${what(file, chunk)}`, {
+          entry,
+          advice: "It cannot be checked by itself: have the tar made from the whole blob.",
+        });
+      }
+    }
+    // From right to left: what follows has its end already.
+    if (i === chunks.length - 1 || chunk.zeros || chunks[i + 1]!.zeros) runEnd = end;
+    places.unshift({ ...chunk, end, runEnd });
+  }
+  return places;
+}
+
+function check(file: TocFile, place: Place, actual: string): void {
+  const { digest } = place;
+  if (actual === digest) return;
+  throw new DigestMismatch(
+    "chunk-digest-mismatch",
+    `The SHA-256 of the ${what(file, place)} is ${actual}, the TOC says ${digest}`,
+    { entry: escapeName(file.name), blobOffset: place.offset, expected: digest!, actual, advice: ADVICE },
+  );
+}
+
+function wrongLength(file: TocFile, place: Place, actual: string): FormatError {
+  return new FormatError(
+    "chunk-length",
+    `The ${what(file, place)} has ${actual} bytes, the TOC says ${place.length}`,
+    {
+      entry: escapeName(file.name),
+      blobOffset: place.offset,
+      expected: `${place.length}`,
+      actual,
+      advice: ADVICE,
+    },
+  );
+}
+
+/** What a decoder threw, with the name of the file. */
+function named(file: TocFile, place: Place, error: unknown): unknown {
+  if (!(error instanceof LayerproofError) || error.code === "chunk-length") return error;
+  const message = `Cannot decode the ${what(file, place)}: ${error.message}`;
+  const details = { entry: escapeName(file.name), blobOffset: place.offset, cause: error };
+  if (error instanceof LimitExceeded) {
+    return new LimitExceeded(error.code, message, {
+      ...error.details,
+      ...details,
+    });
+  }
+  return new FormatError("chunk-damaged", message, { ...details, advice: ADVICE });
+}
+
+function what({ name, chunks }: TocFile, { chunkOffset, length }: TocChunk): string {
+  const entry = escapeName(name);
+  return chunks.length === 1
+    ? `content of ${entry}`
+    : `chunk of ${entry} at ${chunkOffset} (${length} bytes)`;
+}
