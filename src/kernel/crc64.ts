@@ -24,25 +24,34 @@ const DATA = 64;
 /**
  * A streaming CRC-64.
  * @param place where the data is, or is copied to; by default one that all hashes share
+ * @param others where it may be as well
  * @throws {WebAssembly.CompileError} where the engine has no WebAssembly
  */
-export async function kernelCrc64(place: HashPlace = sharedPlace()): Promise<Crc64> {
-  const kernel = await kernelOn("crc64", place.memory) as unknown as Kernel;
-  const view = new MemoryView(place.memory);
-  const at = place.staging / 4;
+export async function kernelCrc64(
+  place: HashPlace = sharedPlace(),
+  ...others: readonly HashPlace[]
+): Promise<Crc64> {
   // The register, in halves.
   let low = 0xffffffff;
   let high = 0xffffffff;
-  const take = (data: number, length: number) => {
-    const words = view.words;
-    words[at] = low;
-    words[at + 1] = high;
-    kernel.update(place.staging, data, length);
-    low = words[at]!;
-    high = words[at + 1]!;
+  const updaterIn = async ({ memory, staging }: HashPlace) => {
+    const kernel = await kernelOn("crc64", memory) as unknown as Kernel;
+    const view = new MemoryView(memory);
+    const at = staging / 4;
+    const take = (data: number, length: number) => {
+      const words = view.words;
+      words[at] = low;
+      words[at + 1] = high;
+      kernel.update(staging, data, length);
+      low = words[at]!;
+      high = words[at + 1]!;
+    };
+    return { view, update: (bytes: Uint8Array) => inPieces(bytes, view, staging + DATA, take) };
   };
+  const updaters = await Promise.all([place, ...others].map(updaterIn));
+  const anywhere = updaters[0]!;
   return {
-    update: (bytes) => inPieces(bytes, view, place.staging + DATA, take),
+    update: (bytes) => (updaters.find(({ view }) => view.holds(bytes)) ?? anywhere).update(bytes),
     finish() {
       const value = BigInt(~high >>> 0) << 32n | BigInt(~low >>> 0);
       low = high = 0xffffffff;

@@ -52,11 +52,13 @@ export function kernelOn(name: KernelName, memory: WebAssembly.Memory): Promise<
 /** Views of a memory that follow it when it grows, which detaches its buffer. */
 export class MemoryView {
   readonly #memory: WebAssembly.Memory;
+  readonly #first: ArrayBufferLike;
   #bytes: Uint8Array;
   #words: Uint32Array;
 
   constructor(memory: WebAssembly.Memory) {
     this.#memory = memory;
+    this.#first = memory.buffer;
     this.#bytes = new Uint8Array(memory.buffer);
     this.#words = new Uint32Array(memory.buffer);
   }
@@ -71,9 +73,9 @@ export class MemoryView {
     return this.#words;
   }
 
-  /** Whether `bytes` lies in this memory. */
+  /** Whether `bytes` lies in this memory. When a shared one has grown, what was its buffer goes on being its beginning. */
   holds(bytes: Uint8Array): boolean {
-    return bytes.buffer === this.#memory.buffer;
+    return bytes.buffer === this.#first || bytes.buffer === this.#memory.buffer;
   }
 
   #renew(): void {

@@ -10,6 +10,7 @@ import { decoderFor, loadTools } from "../codec/open.ts";
 import type { HashBackend, Hasher } from "../digest/hasher.ts";
 import { type DigestQueue, LocalQueue } from "../digest/queue.ts";
 import { LayerproofError, WorkerFailed } from "../errors.ts";
+import type { HashPlace } from "../kernel/staging.ts";
 import type { ParallelDecoder } from "../workers/parallel-decoder.ts";
 import type { Pipeline, WorkerPool } from "../workers/pool.ts";
 import type { Limits } from "./options.ts";
@@ -30,8 +31,14 @@ export interface FeedTarget extends CodecEvents {
    * Called once, before any event.
    * @param queue for what is to be hashed of the output
    * @param outputDigest whether the digest of all output comes with the end, so that the target need not hash it
+   * @param places where kernels find the output as it lies; it may lie elsewhere
    */
-  begin(container: Container, queue: DigestQueue, outputDigest: boolean): void;
+  begin(
+    container: Container,
+    queue: DigestQueue,
+    outputDigest: boolean,
+    places: readonly HashPlace[],
+  ): Promise<void>;
 }
 
 /** What is known when the blob has gone by. */
@@ -148,7 +155,8 @@ export class BlobFeed {
     this.#hashing = share === "input" ? this.#pipeline!.decoder : null;
     const { hashes, lanes } = this.#options;
     const queue = this.#pipeline?.queue ?? await LocalQueue.create(hashes, lanes);
-    this.#target.begin(this.#container, queue, share === "output");
+    const places = this.#pipeline?.places ?? [];
+    await this.#target.begin(this.#container, queue, share === "output", places);
     await this.#decode(async () => {
       this.#decoder = this.#pipeline?.decoder ?? await this.#ownDecoder();
     });

@@ -11,6 +11,7 @@ import type { SkippableStart, UnitEnd, UnitStart } from "../codec/events.ts";
 import type { HashBackend, Hasher } from "../digest/hasher.ts";
 import type { DigestLane, DigestQueue } from "../digest/queue.ts";
 import { LayerproofError, LimitExceeded } from "../errors.ts";
+import type { HashPlace } from "../kernel/staging.ts";
 import type { TarEntry } from "../tar/entry.ts";
 import { type TarEnd, type TarHandler, TarReader } from "../tar/reader.ts";
 import { SparseExpander } from "../tar/sparse.ts";
@@ -126,8 +127,8 @@ export class LayerPass implements FeedTarget, TarHandler {
   }
 
   /** To be called before the first byte: there may be a tar-split, with which the stream is to be compared. */
-  async watchShape(): Promise<void> {
-    await this.#taps.watchShape(this.#options.hashes);
+  watchShape(): void {
+    this.#taps.watchShape(this.#options.hashes);
   }
 
   /** Takes the next bytes of the blob; to be awaited before the next call. */
@@ -184,9 +185,14 @@ export class LayerPass implements FeedTarget, TarHandler {
 
   // From the feed
 
-  begin(container: Container, queue: DigestQueue, outputDigest: boolean): void {
+  async begin(
+    container: Container,
+    queue: DigestQueue,
+    outputDigest: boolean,
+    places: readonly HashPlace[],
+  ): Promise<void> {
     this.#container = container;
-    if (container !== "zstd") this.#taps.dropShape();
+    if (container === "zstd") await this.#taps.begin(places);
     this.#queue = queue;
     if (container !== "tar" && !outputDigest) this.#diff = queue.lane(DIFF);
     this.#payload = new PayloadHasher(queue, queue.lane(PIECE), queue.lane(WHOLE));

@@ -7,6 +7,7 @@ import type { HashBackend } from "../digest/hasher.ts";
 import { LayerproofError } from "../errors.ts";
 import { kernelCrc64 } from "../kernel/crc64.ts";
 import { kernelsRun } from "../kernel/load.ts";
+import type { HashPlace } from "../kernel/staging.ts";
 import type { TarEntry } from "../tar/entry.ts";
 import { Disassembler } from "../tarsplit/disassemble.ts";
 import type { ByteSink, TarSplitSink } from "./options.ts";
@@ -39,6 +40,8 @@ export class StreamTaps {
   readonly #tar: ByteSink | undefined;
   readonly #tarSplit: TarSplitSink | undefined;
   #split: Disassembler | null;
+  /** What the shape is hashed with, where somebody wants it. */
+  #watched: HashBackend | null = null;
   #shape: StreamShape | null = null;
   #piece: Uint8Array = new Uint8Array(0);
   /** How far into the piece the shape has been told. */
@@ -67,11 +70,17 @@ export class StreamTaps {
   }
 
   /** To be called before the first byte: there may be a tar-split, with which the stream is to be compared. */
-  async watchShape(hashes: HashBackend): Promise<void> {
-    if (kernelsRun) this.#shape = new StreamShape(await hashes.sha256(), await kernelCrc64());
+  watchShape(hashes: HashBackend): void {
+    this.#watched = hashes;
   }
 
-  /** The stream cannot have a tar-split, or cannot be read to its end. */
+  /** A stream begins that can have a tar-split. @param places where kernels find it as it lies */
+  async begin(places: readonly HashPlace[]): Promise<void> {
+    if (!kernelsRun || !this.#watched) return;
+    this.#shape = new StreamShape(await this.#watched.sha256(), await kernelCrc64(...places));
+  }
+
+  /** The stream cannot be read to its end. */
   dropShape(): void {
     this.#shape = null;
   }

@@ -122,7 +122,7 @@ class Verification {
   async #examine(pass: LayerPass, pipe: boolean): Promise<LayerReport> {
     let located = pipe ? null : await this.#locateBefore();
     let toc = located && await loadToc(located, pass.check, this.#subject);
-    if (pipe || toc?.tarSplit) await pass.watchShape();
+    if (pipe || toc?.tarSplit) pass.watchShape();
     const end = await this.#stream(pass);
     const result = await pass.end();
     this.#options.signal?.throwIfAborted();

@@ -53,7 +53,7 @@ export type Request =
 
 /** From a worker. */
 export type Reply =
-  | { readonly kind: "ring"; readonly buffer: SharedArrayBuffer }
+  | { readonly kind: "ring"; readonly buffer: SharedArrayBuffer; readonly memory: WebAssembly.Memory }
   /** The input slot is free. */
   | { readonly kind: "taken"; readonly slot: number }
   /** The task's next bytes, from an address on, and the numbers of their events, from an index on. */

@@ -5,6 +5,7 @@
  */
 import type { CodecEvents } from "../codec/events.ts";
 import type { DigestQueue } from "../digest/queue.ts";
+import type { HashPlace } from "../kernel/staging.ts";
 import { ParallelDecoder, type ParallelOptions } from "./parallel-decoder.ts";
 import type { Spawn, WorkerPort } from "./port.ts";
 import { HashThread } from "./remote-queue.ts";
@@ -27,6 +28,8 @@ export interface Pipeline {
   readonly decoder: ParallelDecoder;
   /** null: the calling thread hashes */
   readonly queue: DigestQueue | null;
+  /** Where kernels find the output as it lies. */
+  readonly places: readonly HashPlace[];
   close(): void;
 }
 
@@ -101,6 +104,7 @@ export class WorkerPool {
     return {
       decoder,
       queue,
+      places: rings.flatMap(({ place }) => place ?? []),
       close() {
         decoder.close();
         queue?.close();

@@ -21,6 +21,7 @@
 import { CODEC_MEMORY } from "../codec/gzip-tools.ts";
 import { WINDOW } from "../kernel/inflate.ts";
 import { IO_BASE, sharedKernelMemory } from "../kernel/load.ts";
+import { type HashPlace, STAGING_BYTES } from "../kernel/staging.ts";
 
 /** Compressed bytes on their way to the decoder. */
 export const INPUT_SLOTS = 3;
@@ -43,7 +44,9 @@ const READERS = 3;
 
 const WORDS_SIZE = 256;
 const WORDS_AT = Math.ceil((IO_BASE + CODEC_MEMORY) / 64) * 64;
-const EVENTS_AT = WORDS_AT + WORDS_SIZE;
+/** Where the reading thread may run kernels of its own; they meet no others, for each has tables of its own. */
+const STAGING_AT = WORDS_AT + WORDS_SIZE;
+const EVENTS_AT = Math.ceil((STAGING_AT + STAGING_BYTES) / 64) * 64;
 const INPUT_AT = EVENTS_AT + OUTPUT_SLOTS * EVENT_NUMBERS * 8;
 /** The window of what is written to the first slot ends here. */
 const OUTPUT_AT = INPUT_AT + INPUT_SLOTS * INPUT_SIZE + WINDOW;
@@ -62,14 +65,17 @@ export class TaskCancelled extends Error {}
 /** Either side's view of the memory. */
 export class Ring {
   readonly buffer: SharedArrayBuffer;
+  /** For what the reading thread hashes of the output, where it has the memory. Kernels of the decoding thread are taboo. */
+  readonly place: HashPlace | null;
   readonly #bytes: Uint8Array<SharedArrayBuffer>;
   readonly #words: Int32Array<SharedArrayBuffer>;
   readonly #inputs: readonly Uint8Array[];
   readonly #events: readonly Float64Array[];
 
-  /** @param buffer of a `ringMemory` */
-  constructor(buffer: SharedArrayBuffer) {
+  /** @param buffer of a `ringMemory`, as it was before it has grown */
+  constructor(buffer: SharedArrayBuffer, memory: WebAssembly.Memory | null = null) {
     this.buffer = buffer;
+    this.place = memory && { memory, staging: STAGING_AT };
     this.#bytes = new Uint8Array(buffer);
     this.#words = new Int32Array(buffer, WORDS_AT, WORDS_SIZE / 4);
     const each = <T>(count: number, make: (index: number) => T) =>

@@ -109,7 +109,7 @@ class Service {
     this.#ring = new Ring(buffer);
     const move = kernelsRun ? await kernelMove(this.#memory) : null;
     this.#output = new Output(this.#ring, this.#memory, move, this.#reply);
-    this.#reply({ kind: "ring", buffer });
+    this.#reply({ kind: "ring", buffer, memory: this.#memory });
   }
 
   async #start(

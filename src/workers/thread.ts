@@ -31,7 +31,7 @@ export class Thread {
     this.#link = new Link(port, (reply) => {
       if (reply.kind === "taken") this.#freeInputs.push(reply.slot);
       else if (reply.kind === "ring") {
-        this.#ring = new Ring(reply.buffer);
+        this.#ring = new Ring(reply.buffer, reply.memory);
         up();
       } else if (reply.kind === "output" && !this.#user) this.ring.release(reply.slot);
     }, (error) => down(error));
