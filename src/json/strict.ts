@@ -12,6 +12,8 @@ const MAX_DEPTH = 16;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
 /** What is read, for bounds and messages. */
 export interface StrictJsonOptions {
   /** Names the document in messages, e.g. `the TOC`. */
@@ -31,7 +33,7 @@ export interface StrictJsonOptions {
 export function parseStrictJson(bytes: Uint8Array, options: StrictJsonOptions): unknown {
   let text: string;
   try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    text = utf8.decode(bytes);
   } catch {
     throw malformed("it is not UTF-8", options);
   }

@@ -86,22 +86,41 @@ export function decodeBase64(text: string): Uint8Array | null {
   return decodeBase64Chars(encoder.encode(text));
 }
 
-/** As `decodeBase64`, for text that is in UTF-8 already. */
-export function decodeBase64Chars(chars: Uint8Array): Uint8Array | null {
+/** Four characters at a time, at addresses where they can be looked at as one number. */
+const words = new Uint32Array(4096);
+const wordChars = new Uint8Array(words.buffer);
+/** `AAAA`, in either order of bytes. */
+const THREE_ZEROS = 0x41414141;
+
+/**
+ * As `decodeBase64`, for text that is in UTF-8 already.
+ * @param room gives so many bytes, all zero
+ */
+export function decodeBase64Chars(
+  chars: Uint8Array,
+  room: (bytes: number) => Uint8Array = (bytes) => new Uint8Array(bytes),
+): Uint8Array | null {
   const { length } = chars;
   if (length % 4 !== 0) return null;
   if (length === 0) return new Uint8Array(0);
   const pads = chars[length - 1] !== PAD ? 0 : chars[length - 2] !== PAD ? 1 : 2;
-  const out = new Uint8Array(length / 4 * 3);
+  const out = room(length / 4 * 3);
   const last = pads > 0 ? length - 4 : length;
   let wrong = 0;
-  for (let at = 0, to = 0; at < last; at += 4, to += 3) {
-    const bits = FIRST[chars[at]!]! | SECOND[chars[at + 1]!]! | THIRD[chars[at + 2]!]! |
-      FOURTH[chars[at + 3]!]!;
-    wrong |= bits;
-    out[to] = bits >> 16;
-    out[to + 1] = bits >> 8;
-    out[to + 2] = bits;
+  for (let from = 0, to = 0; from < last; from += wordChars.length) {
+    const end = Math.min(last, from + wordChars.length);
+    wordChars.set(chars.subarray(from, end));
+    for (let word = 0; word < (end - from) / 4; word++, to += 3) {
+      // Most of a tar header is zeros: 1.4 GB/s with this line, 0.4 without.
+      if (words[word] === THREE_ZEROS) continue;
+      const at = 4 * word;
+      const bits = FIRST[wordChars[at]!]! | SECOND[wordChars[at + 1]!]! | THIRD[wordChars[at + 2]!]! |
+        FOURTH[wordChars[at + 3]!]!;
+      wrong |= bits;
+      out[to] = bits >> 16;
+      out[to + 1] = bits >> 8;
+      out[to + 2] = bits;
+    }
   }
   if (pads === 0) return wrong < WRONG ? out : null;
   const bits = FIRST[chars[last]!]! | SECOND[chars[last + 1]!]! | (pads === 1 ? THIRD[chars[last + 2]!]! : 0);
