@@ -47,17 +47,13 @@ export function checksumMatches(block: Uint8Array): boolean {
   const stored = octal(block, 148, 8);
   if (stored === null) return false;
   let unsigned = 8 * 0x20;
+  for (let i = 0; i < 148; i++) unsigned += block[i]!;
+  for (let i = 156; i < BLOCK_SIZE; i++) unsigned += block[i]!;
+  if (stored === unsigned) return true;
   let high = 0;
-  for (let i = 0; i < BLOCK_SIZE; i++) {
-    const byte = block[i]!;
-    unsigned += byte;
-    high += byte >> 7;
-  }
-  for (let i = 148; i < 156; i++) {
-    unsigned -= block[i]!;
-    high -= block[i]! >> 7;
-  }
-  return stored === unsigned || stored === unsigned - 256 * high;
+  for (let i = 0; i < 148; i++) high += block[i]! >> 7;
+  for (let i = 156; i < BLOCK_SIZE; i++) high += block[i]! >> 7;
+  return stored === unsigned - 256 * high;
 }
 
 /**

@@ -32,14 +32,14 @@ export function compareAttributes(toc: TocFile, tar: ComparedEntry, traits: Dial
     if (a !== b) found.push({ attribute, toc: escapeName(String(a)), tar: escapeName(String(b)) });
   };
   // Paths were matched when cleaned; a reader that does not clean sees another one.
-  if (canonicalPath(toc.name).escapes !== canonicalPath(tar.name).escapes) {
+  if (toc.name !== tar.name && canonicalPath(toc.name).escapes !== canonicalPath(tar.name).escapes) {
     check("name", toc.name, replacedName(tar.name));
   }
   check("type", toc.kind, tar.kind);
   if (toc.kind !== tar.kind) return found;
   if (tar.kind === "file") check("size", toc.size, tar.size);
   // Type bits in a mode are ignored in favour of the type.
-  check("mode", octal(toc.mode), octal(tar.mode));
+  if (permissions(toc.mode) !== permissions(tar.mode)) check("mode", octal(toc.mode), octal(tar.mode));
   check("uid", toc.uid, tar.uid);
   check("gid", toc.gid, tar.gid);
   if (traits.ownerNames) {
@@ -59,7 +59,8 @@ export function compareAttributes(toc: TocFile, tar: ComparedEntry, traits: Dial
     check("devMajor", toc.devMajor, tar.devMajor);
     check("devMinor", toc.devMinor, tar.devMinor);
   }
-  return found.concat(compareXattrs(toc, tar));
+  if (toc.xattrs || tar.xattrs) found.push(...compareXattrs(toc, tar));
+  return found;
 }
 
 function compareXattrs(toc: TocFile, tar: ComparedEntry): Difference[] {
@@ -74,8 +75,12 @@ function compareXattrs(toc: TocFile, tar: ComparedEntry): Difference[] {
   return found;
 }
 
+function permissions(mode: number): number {
+  return mode & 0o7777;
+}
+
 function octal(mode: number): string {
-  return (mode & 0o7777).toString(8).padStart(4, "0");
+  return permissions(mode).toString(8).padStart(4, "0");
 }
 
 const YEAR_1 = -62135596800;

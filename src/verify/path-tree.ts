@@ -29,9 +29,10 @@ export class PathTree {
   /** The node at a canonical path, or undefined. */
   find(path: string): PathNode | undefined {
     let node: PathNode | undefined = this.#root;
-    for (const part of components(path)) {
-      node = node?.children?.get(part);
-      if (!node) return undefined;
+    for (let at = 0; at < path.length && node;) {
+      const end = componentEnd(path, at);
+      node = node.children?.get(path.slice(at, end));
+      at = end + 1;
     }
     return node;
   }
@@ -43,14 +44,15 @@ export class PathTree {
    */
   reach(path: string, visit: (node: PathNode, length: number) => void): PathNode {
     let node = this.#root;
-    let length = 0;
-    for (const part of components(path)) {
-      if (length > 0) visit(node, length);
+    for (let at = 0; at < path.length;) {
+      const end = componentEnd(path, at);
+      const part = path.slice(at, end);
+      if (at > 0) visit(node, at - 1);
       node.children ??= new Map();
       let next = node.children.get(part);
       if (!next) node.children.set(part, next = this.#make());
       node = next;
-      length += part.length + (length > 0 ? 1 : 0);
+      at = end + 1;
     }
     return node;
   }
@@ -69,11 +71,8 @@ export class PathTree {
   }
 }
 
-function* components(path: string): Generator<string> {
-  for (let at = 0; at < path.length;) {
-    const slash = path.indexOf("/", at);
-    const end = slash < 0 ? path.length : slash;
-    yield path.slice(at, end);
-    at = end + 1;
-  }
+/** Index of the slash that ends the component at `at`, or the path's length. */
+function componentEnd(path: string, at: number): number {
+  const slash = path.indexOf("/", at);
+  return slash < 0 ? path.length : slash;
 }

@@ -178,7 +178,8 @@ class Walker implements TarHandler {
     if (entry.name !== name) {
       throw outOfPlace(name, `the headers in front of it are of ${escapeName(entry.name)}`);
     }
-    const path = cleanPath(name);
+    // The same text, but not a part of a whole line, which would be kept with it.
+    const path = cleanPath(entry.name);
     if (entry.kind !== "dir" && this.#seen.has(path)) {
       throw outOfPlace(name, "there is a record of this path already");
     }

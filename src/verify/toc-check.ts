@@ -219,7 +219,7 @@ export class TocCheck {
       const actual = entry.storedSize === 0 ? EMPTY : hashed.digest;
       this.files.total++;
       if (actual !== null) {
-        this.#tally(this.files, "file-digest-mismatch", entry, "the file", file.digest, actual);
+        this.#tally(this.files, "file-digest-mismatch", entry, null, file.digest, actual);
       }
     }
     let next = 0;
@@ -232,41 +232,44 @@ export class TocCheck {
       const segment = same ? candidate : undefined;
       const whole = chunk.chunkOffset === 0 && chunk.length === entry.storedSize ? hashed.digest : null;
       const actual = segment?.digest ?? whole;
-      const where = `the chunk at ${chunk.chunkOffset} (${chunk.length} bytes)`;
       if (actual === null || actual === undefined) {
         if (entry.storedSize !== file.size) {
           this.#tally(
             this.chunks,
             "chunk-digest-mismatch",
             entry,
-            where,
+            chunk,
             chunk.digest ?? "present",
             "absent",
           );
         }
         continue;
       }
-      if (segment && !chunk.zeros) this.#comparePosition(chunk, segment, entry, where);
+      if (segment && !chunk.zeros) this.#comparePosition(chunk, segment, entry);
       const expected = chunk.zeros ? this.#zerosDigest(chunk.length) : chunk.digest;
       if (expected === null) continue;
       const wrong = chunk.digest !== null && chunk.digest !== actual ? chunk.digest : expected;
-      this.#tally(this.chunks, "chunk-digest-mismatch", entry, where, wrong, actual);
+      this.#tally(this.chunks, "chunk-digest-mismatch", entry, chunk, wrong, actual);
     }
   }
 
   /** A lazy reader fetches the chunk from the place that the TOC names: the stream must have it from there too. */
-  #comparePosition(chunk: TocChunk, segment: Segment, entry: ComparedEntry, where: string): void {
+  #comparePosition(chunk: TocChunk, segment: Segment, entry: ComparedEntry): void {
     this.positions.total++;
+    if (chunk.offset === segment.unitOffset && chunk.innerOffset === segment.innerOffset) {
+      this.positions.matched++;
+      return;
+    }
     const expected = `offset ${chunk.offset}, inner offset ${chunk.innerOffset}`;
     const actual = `offset ${segment.unitOffset}, inner offset ${segment.innerOffset}`;
-    this.#tally(this.positions, "chunk-position-mismatch", entry, where, expected, actual);
+    this.#tally(this.positions, "chunk-position-mismatch", entry, chunk, expected, actual);
   }
 
   #tally(
     tally: Tally,
     code: string,
     entry: ComparedEntry,
-    where: string,
+    chunk: TocChunk | null,
     expected: string,
     actual: string,
   ): void {
@@ -274,6 +277,7 @@ export class TocCheck {
       tally.matched++;
       return;
     }
+    const where = chunk ? placeOf(chunk) : "the file";
     tally.mismatched++;
     tally.first ??= { where: `${where} of ${entry.name}`, expected, actual };
     this.#findings.add(
@@ -309,6 +313,10 @@ export class TocCheck {
     }
     return digest;
   }
+}
+
+function placeOf({ chunkOffset, length }: TocChunk): string {
+  return `the chunk at ${chunkOffset} (${length} bytes)`;
 }
 
 /** A TOC may describe the root although the archive does not, as long as it is what readers assume without it. */
