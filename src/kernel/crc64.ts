@@ -34,9 +34,9 @@ export async function kernelCrc64(
   // The register, in halves.
   let low = 0xffffffff;
   let high = 0xffffffff;
-  const updaterIn = async ({ memory, staging }: HashPlace) => {
+  const updaterIn = async ({ memory, buffer, staging }: HashPlace) => {
     const kernel = await kernelOn("crc64", memory) as unknown as Kernel;
-    const view = new MemoryView(memory);
+    const view = new MemoryView(memory, buffer);
     const at = staging / 4;
     const take = (data: number, length: number) => {
       const words = view.words;

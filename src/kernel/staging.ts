@@ -11,6 +11,8 @@ import { IO_BASE, kernelMemory, type KernelName, loadKernel } from "./load.ts";
  */
 export interface HashPlace {
   readonly memory: WebAssembly.Memory;
+  /** What views of the data are on, where it is not the memory's buffer any more: a shared memory has grown. */
+  readonly buffer?: SharedArrayBuffer;
   /** First of `STAGING_BYTES` bytes (`BATCH_STAGING_BYTES` for batches) that nothing else uses; a multiple of 16. */
   readonly staging: number;
 }
@@ -52,13 +54,14 @@ export function kernelOn(name: KernelName, memory: WebAssembly.Memory): Promise<
 /** Views of a memory that follow it when it grows, which detaches its buffer. */
 export class MemoryView {
   readonly #memory: WebAssembly.Memory;
-  readonly #first: ArrayBufferLike;
+  readonly #before: SharedArrayBuffer | null;
   #bytes: Uint8Array;
   #words: Uint32Array;
 
-  constructor(memory: WebAssembly.Memory) {
+  /** @param before its buffer before it has grown, if it is shared */
+  constructor(memory: WebAssembly.Memory, before: SharedArrayBuffer | null = null) {
     this.#memory = memory;
-    this.#first = memory.buffer;
+    this.#before = before;
     this.#bytes = new Uint8Array(memory.buffer);
     this.#words = new Uint32Array(memory.buffer);
   }
@@ -73,9 +76,9 @@ export class MemoryView {
     return this.#words;
   }
 
-  /** Whether `bytes` lies in this memory. When a shared one has grown, what was its buffer goes on being its beginning. */
+  /** Whether `bytes` lies in this memory. What was the buffer of a shared one before it has grown goes on being its beginning. */
   holds(bytes: Uint8Array): boolean {
-    return bytes.buffer === this.#first || bytes.buffer === this.#memory.buffer;
+    return bytes.buffer === this.#before || bytes.buffer === this.#memory.buffer;
   }
 
   #renew(): void {

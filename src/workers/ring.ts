@@ -75,7 +75,7 @@ export class Ring {
   /** @param buffer of a `ringMemory`, as it was before it has grown */
   constructor(buffer: SharedArrayBuffer, memory: WebAssembly.Memory | null = null) {
     this.buffer = buffer;
-    this.place = memory && { memory, staging: STAGING_AT };
+    this.place = memory && { memory, buffer, staging: STAGING_AT };
     this.#bytes = new Uint8Array(buffer);
     this.#words = new Int32Array(buffer, WORDS_AT, WORDS_SIZE / 4);
     const each = <T>(count: number, make: (index: number) => T) =>
