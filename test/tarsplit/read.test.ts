@@ -83,6 +83,65 @@ describe("records", () => {
   });
 });
 
+/** What writers write is read without JSON; a blank more makes it a line like any other. */
+describe("a file's line as it is written, and the same with a blank, are the same or both refused", () => {
+  const NAMES = [
+    "a",
+    "\u00e9",
+    "\u{1f600}",
+    "\ufeff",
+    "\u2028",
+    "\x7f",
+    "a\\\\b",
+    "\\u0061",
+    "\x1f",
+    "a\nb",
+    "\\",
+    "",
+  ];
+  const SIZES = [
+    "",
+    '"size":1,',
+    '"size":0,',
+    '"size":01,',
+    '"size":-1,',
+    '"size":1.0,',
+    '"size":1e3,',
+    '"size":null,',
+  ];
+  const LARGE = ['"size":9007199254740991,', '"size":9007199254740992,', '"size":9007199254740993,'];
+  const PAYLOADS = [
+    "null",
+    '""',
+    '"AAAAAAAAAAA="',
+    '"AAAAAAAAAAE="',
+    '"AAAAAAAAAAF="',
+    '"AAAAAAAAAAAA"',
+    '"AAAAAAAAAA=="',
+  ];
+  const ODD_PAYLOADS = ['"AAAAAAAAA==="', '"AAAA=AAAAAA="', '"\u00e9AAAAAAAAAA="', '"AAAAAAAAAA\\n"'];
+  const outcome = async (text: string) => {
+    try {
+      return await read(text);
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      return error.code;
+    }
+  };
+  for (const position of ["0", "1", "00", "-0"]) {
+    test(`with the position ${position}`, async () => {
+      for (const name of NAMES) {
+        for (const size of [...SIZES, ...LARGE]) {
+          for (const payload of [...PAYLOADS, ...ODD_PAYLOADS]) {
+            const line = `{"type":1,"name":"${name}",${size}"payload":${payload},"position":${position}}\n`;
+            expect([line, await outcome(line)]).toEqual([line, await outcome(line.replace("}\n", " }\n"))]);
+          }
+        }
+      }
+    });
+  }
+});
+
 describe("a damaged line is refused, with its number", () => {
   const BAD: Readonly<Record<string, BytesLike>> = {
     "an empty line": "\n",
