@@ -148,6 +148,8 @@ export class EntryHeaders {
       userName: header.userName,
       groupName: header.groupName,
       mtime: header.time,
+      atime: header.accessTime,
+      ctime: header.changeTime,
       linkName: header.linkName,
       devMajor: header.devMajor,
       devMinor: header.devMinor,

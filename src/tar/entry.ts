@@ -55,6 +55,9 @@ export interface TarEntry {
   readonly userName: string;
   readonly groupName: string;
   readonly mtime: Timestamp;
+  /** Of PAX records and GNU headers; null where there is none. */
+  readonly atime: Timestamp | null;
+  readonly ctime: Timestamp | null;
   readonly linkName: string;
   readonly devMajor: number;
   readonly devMinor: number;

@@ -24,6 +24,9 @@ export interface RawHeader {
   userName: string;
   groupName: string;
   mtime: number;
+  /** GNU headers may have them; null where they do not. */
+  atime: number | null;
+  ctime: number | null;
   linkName: string;
   devMajor: number;
   devMinor: number;
@@ -74,6 +77,8 @@ export function parseHeader(block: Uint8Array, offset: number): RawHeader {
     gid: number("gid", 116, 8),
     size: number("size", 124, 12),
     mtime: number("mtime", 136, 12),
+    atime: null,
+    ctime: null,
     linkName: text(block, 157, 100),
     userName: "",
     groupName: "",
@@ -87,6 +92,10 @@ export function parseHeader(block: Uint8Array, offset: number): RawHeader {
   header.devMinor = number("devminor", 337, 8);
   const prefix = prefixOf(block, format);
   if (prefix !== "") header.name = `${prefix}/${header.name}`;
+  else if (format === "gnu" && hasGnuTimes(block)) {
+    header.atime = gnuTime(block, ATIME);
+    header.ctime = gnuTime(block, CTIME);
+  }
   return header;
 }
 
@@ -110,14 +119,26 @@ function prefixOf(block: Uint8Array, format: TarFormat): string {
   if (format === "star") return text(block, 345, 131);
   // GNU keeps times here. Go before 1.8 wrote a prefix into headers that it labelled GNU; they are told by the fact that
   // the times do not parse, and archives like that still lie in registries.
-  const times = [345, 357].every((at) =>
-    block[at] === 0 ||
-    ((block[at]! & 0x80) !== 0 ? isInt64(base256(block, at, 12)) : octal(block, at, 12) !== null)
-  );
-  if (times) return "";
+  if (hasGnuTimes(block)) return "";
   const prefix = text(block, 345, 155);
   // deno-lint-ignore no-control-regex -- the whole of ASCII is meant
   return /^[\x00-\x7f]*$/.test(prefix) ? prefix : "";
+}
+
+const ATIME = 345, CTIME = 357;
+
+function hasGnuTimes(block: Uint8Array): boolean {
+  return [ATIME, CTIME].every((at) =>
+    block[at] === 0 ||
+    ((block[at]! & 0x80) !== 0 ? isInt64(base256(block, at, 12)) : octal(block, at, 12) !== null)
+  );
+}
+
+/** Seconds, or null where there are none, or more than any date has. */
+function gnuTime(block: Uint8Array, at: number): number | null {
+  if (block[at] === 0) return null;
+  const value = block[at]! & 0x80 ? Number(base256(block, at, 12)) : octal(block, at, 12);
+  return Number.isSafeInteger(value) ? value : null;
 }
 
 /** Bytes up to the first NUL. */

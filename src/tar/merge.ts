@@ -12,6 +12,8 @@ import { paxSparse } from "./sparse.ts";
 /** A header after its PAX records. */
 export interface MergedHeader extends RawHeader {
   time: Timestamp;
+  accessTime: Timestamp | null;
+  changeTime: Timestamp | null;
   sparse: SparseInfo | null;
   /** Expanded size of a sparse member. */
   realSize: number | null;
@@ -25,6 +27,8 @@ export function applyPax(header: RawHeader, pax: PaxRecords | null, offset: numb
   const merged: MergedHeader = {
     ...header,
     time: { seconds: header.mtime, nanoseconds: 0 },
+    accessTime: header.atime === null ? null : { seconds: header.atime, nanoseconds: 0 },
+    changeTime: header.ctime === null ? null : { seconds: header.ctime, nanoseconds: 0 },
     sparse: null,
     realSize: null,
   };
@@ -69,6 +73,8 @@ function applyRecord(merged: MergedHeader, key: string, value: Uint8Array, offse
       const time = paxTime(value);
       if (time === null) throw malformed(`the record ${key} is not a time`, offset);
       if (key === "mtime") merged.time = time;
+      else if (key === "atime") merged.accessTime = time;
+      else merged.changeTime = time;
       break;
     }
   }

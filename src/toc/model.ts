@@ -35,6 +35,8 @@ export interface TocFile {
   readonly namesGroup: boolean;
   /** null for absent, year 1 and 1970: writers use all three for "no time" */
   readonly mtime: Timestamp | null;
+  readonly atime: Timestamp | null;
+  readonly ctime: Timestamp | null;
   readonly linkName: string;
   readonly devMajor: number;
   readonly devMinor: number;

@@ -146,6 +146,8 @@ function readFile(fields: Fields, type: string, names: NameMemory, rest: readonl
     namesUser: fields.text("userName") !== "",
     namesGroup: fields.text("groupName") !== "",
     mtime: fields.time("modtime"),
+    atime: fields.time("accesstime"),
+    ctime: fields.time("changetime"),
     linkName: fields.text("linkName"),
     devMajor: fields.integer("devMajor"),
     devMinor: fields.integer("devMinor"),

@@ -16,6 +16,8 @@ export interface DialectTraits {
   readonly mtime: "seconds" | "nanoseconds";
   /** Whether user and group names are recorded. */
   readonly ownerNames: boolean;
+  /** Whether the times of the last access and change are recorded, where the tar has them. */
+  readonly accessTimes: boolean;
 }
 
 /** An attribute that the two views show differently; values are printable. */
@@ -51,6 +53,12 @@ export function compareAttributes(toc: TocFile, tar: ComparedEntry, traits: Dial
     }
   }
   if (!sameTime(toc.mtime, tar.mtime, traits.mtime)) check("mtime", showTime(toc.mtime), showTime(tar.mtime));
+  if (traits.accessTimes) {
+    for (const name of ["atime", "ctime"] as const) {
+      if (sameTime(toc[name], tar[name], traits.mtime)) continue;
+      check(name, showTime(toc[name]), showTime(tar[name]));
+    }
+  }
   if (tar.kind === "symlink") check("linkName", toc.linkName, replacedName(tar.linkName));
   if (tar.kind === "hardlink") {
     check("linkName", canonicalPath(toc.linkName).path, canonicalPath(replacedName(tar.linkName)).path);
@@ -83,12 +91,17 @@ function octal(mode: number): string {
   return permissions(mode).toString(8).padStart(4, "0");
 }
 
+const NO_TIME: Timestamp = { seconds: 0, nanoseconds: 0 };
 const YEAR_1 = -62135596800;
 
 /** Absent, year 1 and 1970 are one value; a TOC of whole seconds may be rounded either way. */
-function sameTime(toc: Timestamp | null, tar: Timestamp, resolution: DialectTraits["mtime"]): boolean {
-  const a = toc ?? { seconds: 0, nanoseconds: 0 };
-  const b = tar.seconds === YEAR_1 && tar.nanoseconds === 0 ? { seconds: 0, nanoseconds: 0 } : tar;
+function sameTime(
+  toc: Timestamp | null,
+  tar: Timestamp | null,
+  resolution: DialectTraits["mtime"],
+): boolean {
+  const a = toc ?? NO_TIME;
+  const b = !tar || (tar.seconds === YEAR_1 && tar.nanoseconds === 0) ? NO_TIME : tar;
   const seconds = a.seconds - b.seconds;
   if (resolution === "nanoseconds") return seconds === 0 && a.nanoseconds === b.nanoseconds;
   if (a.nanoseconds !== 0) return seconds === 0 && a.nanoseconds === b.nanoseconds;

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { EntryKind, TarEntry } from "../tar/entry.ts";
+import type { EntryKind, TarEntry, Timestamp } from "../tar/entry.ts";
 import type { HashedPayload } from "./payload.ts";
 
 /** What comparisons with a TOC look at. */
@@ -55,6 +55,7 @@ type Packed = readonly [
   numbers: readonly number[],
   text: readonly [linkName: string, userName: string, groupName: string] | 0,
   xattrs: readonly (readonly [string, readonly number[]])[] | 0,
+  times: readonly [atime: Timestamp | null, ctime: Timestamp | null] | 0,
   segments: readonly (readonly [
     offset: number,
     length: number,
@@ -90,12 +91,13 @@ function pack({ entry, hashed, sparse, unitStart }: EntryRecord): Packed {
     ],
     linkName === "" && userName === "" && groupName === "" ? 0 : [linkName, userName, groupName],
     entry.xattrs ? [...entry.xattrs].map(([name, value]) => [name, [...value]] as const) : 0,
+    entry.atime || entry.ctime ? [entry.atime, entry.ctime] : 0,
     hashed.segments.map((one) => [one.offset, one.length, one.digest, one.unitOffset, one.innerOffset]),
     hashed.segments.length === 1 && hashed.digest === first!.digest ? 0 : hashed.digest,
   ];
 }
 
-function unpack([name, kind, numbers, text, xattrs, segments, digest]: Packed): EntryRecord {
+function unpack([name, kind, numbers, text, xattrs, times, segments, digest]: Packed): EntryRecord {
   const [
     size,
     storedSize,
@@ -122,6 +124,8 @@ function unpack([name, kind, numbers, text, xattrs, segments, digest]: Packed): 
       uid,
       gid,
       mtime: { seconds, nanoseconds },
+      atime: times === 0 ? null : times[0],
+      ctime: times === 0 ? null : times[1],
       devMajor,
       devMinor,
       headerOffset,

@@ -337,6 +337,8 @@ const OWN_ENTRY: TocFile = {
   namesUser: false,
   namesGroup: false,
   mtime: null,
+  atime: null,
+  ctime: null,
   linkName: "",
   devMajor: 0,
   devMinor: 0,

@@ -103,8 +103,8 @@ export async function examineToc(
   };
 }
 
-const STARGZ_TRAITS: DialectTraits = { mtime: "seconds", ownerNames: true };
-const STORAGE_TRAITS: DialectTraits = { mtime: "nanoseconds", ownerNames: false };
+const STARGZ_TRAITS: DialectTraits = { mtime: "seconds", ownerNames: true, accessTimes: false };
+const STORAGE_TRAITS: DialectTraits = { mtime: "nanoseconds", ownerNames: false, accessTimes: true };
 
 function dialectOf(form: TocForm, stargz: boolean): string {
   switch (form) {

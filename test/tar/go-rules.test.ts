@@ -38,3 +38,21 @@ test("an empty GNU.sparse.name leaves the header's name", () => {
   });
   expect(readOne(tar([unnamed])).name).toBe("f");
 });
+
+test("GNU headers have times of access and change; PAX records win over them", () => {
+  const times = (bytes: Uint8Array) => {
+    const { atime, ctime } = readOne(bytes);
+    return [atime, ctime];
+  };
+  // 0o17 and, in base 256, -2.
+  const minusTwo = new Uint8Array(12).fill(255);
+  minusTwo[11] = 254;
+  expect(times(concat(gnuHeader("00000000017\0", minusTwo)))).toEqual([
+    { seconds: 15, nanoseconds: 0 },
+    { seconds: -2, nanoseconds: 0 },
+  ]);
+  expect(times(concat(gnuHeader("\0", new Uint8Array(12))))).toEqual([null, null]);
+  const [atime, ctime] = times(tar([{ name: "a", data: "", pax: { atime: "1.5", ctime: "-0.25" } }]));
+  expect(atime).toEqual({ seconds: 1, nanoseconds: 500_000_000 });
+  expect(ctime).toEqual({ seconds: -1, nanoseconds: 750_000_000 });
+});
