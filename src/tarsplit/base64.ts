@@ -111,7 +111,7 @@ export function decodeBase64Chars(
     const end = Math.min(last, from + wordChars.length);
     wordChars.set(chars.subarray(from, end));
     for (let word = 0; word < (end - from) / 4; word++, to += 3) {
-      // Most of a tar header is zeros: 1.4 GB/s with this line, 0.4 without.
+      // Most of a tar header is zeros: headers at 530 MB/s instead of 390 (Node 24), 650 instead of 485 (Deno 2.9).
       if (words[word] === THREE_ZEROS) continue;
       const at = 4 * word;
       const bits = FIRST[wordChars[at]!]! | SECOND[wordChars[at + 1]!]! | THIRD[wordChars[at + 2]!]! |
