@@ -16,7 +16,7 @@ export interface CanonicalPath {
 /** Cleans a name the way readers of TOCs and layers do: lexically, rooted at the layer. */
 export function canonicalPath(name: string): CanonicalPath {
   if (isCanonical(name)) return { path: name, escapes: false, absolute: false };
-  // Directories: 16 % of entries, and nothing else is odd about them.
+  // Directories: nothing else is odd about most of them.
   const path = name.endsWith("/") ? name.slice(0, -1) : "";
   if (isCanonical(path)) return { path, escapes: false, absolute: false };
   const parts: string[] = [];

@@ -73,7 +73,7 @@ function segmentAsWritten(line: Uint8Array, position: number): TarSplitSegment |
   return bytes && { kind: "segment", bytes, position };
 }
 
-/** A buffer of its own for each of the many short segments would lie outside of the heap, and cost more than decoding it. */
+/** A buffer of its own for each of the many short segments would lie outside of the heap. */
 const POOL = 65_536;
 let pool = new Uint8Array(0);
 let pooled = 0;
