@@ -37,6 +37,8 @@ export {
   type GetFile,
 } from "./tarsplit/assemble.ts";
 export { readTarSplit, type TarSplitReadOptions, type TarSplitRecord } from "./tarsplit/read.ts";
+export { chunkFiles, type ChunkFilesOptions } from "./export/chunks.ts";
+export { type ChunkedLayerOptions, type ChunkedParts, openChunkedLayer } from "./export/chunked-layer.ts";
 export { tarStream, type TarStreamOptions } from "./export/tar-stream.ts";
 export { blobSource, type LayerSource, memorySource, streamSource } from "./source/source.ts";
 export {

@@ -8,9 +8,10 @@ import type { CodecEvents } from "../codec/events.ts";
 import type { BatchHasher, HashBackend, Hasher } from "../digest/hasher.ts";
 import { DigestMismatch, FormatError, LayerproofError, LimitExceeded, SourceError } from "../errors.ts";
 import { escapeName } from "../tar/names.ts";
-import type { TocChunk, TocFile } from "../toc/model.ts";
+import type { TocFile } from "../toc/model.ts";
 import type { SeekableSource } from "../verify/load-toc.ts";
 import { NO_EVENTS } from "../verify/toc-facts.ts";
+import { type Place, placesOf, what } from "./chunk-places.ts";
 
 /** Chunks up to this length are decoded once, and kept until they are checked. Writers make chunks of 64 KiB on average. */
 const KEPT = 8 * 2 ** 20;
@@ -24,13 +25,6 @@ const ZEROS = 1 << 18;
 const TURN_MS = 20;
 
 const ADVICE = "The blob is damaged, or is not the one that the TOC is of: fetch it again.";
-
-/** A chunk that lies inside of the blob: its frame begins at `offset` and is complete at `end`. */
-interface Place extends TocChunk {
-  readonly end: number;
-  /** Until where the blob may be read at once with it: chunks of the file follow without a gap. */
-  readonly runEnd: number;
-}
 
 /** Keeps hashes, decoder and buffers for file after file. One file at a time. */
 export class ChunkReader {
@@ -46,6 +40,11 @@ export class ChunkReader {
   /** Bytes of the blob from `#windowAt` on. */
   #window: Uint8Array = EMPTY;
   #windowAt = 0;
+  /** What is being read already. */
+  #ahead: { readonly at: number; readonly bytes: Promise<Uint8Array> } | null = null;
+  /** The file that is read, and the one that will probably be asked for then. */
+  #file: TocFile | null = null;
+  #next: TocFile | null = null;
 
   private constructor(
     source: SeekableSource,
@@ -75,8 +74,13 @@ export class ChunkReader {
     this.#window = EMPTY;
   }
 
-  /** The file in pieces; `chunkFiles` says what is checked, and thrown. A piece is overwritten after the next but one. */
-  async *file(file: TocFile): AsyncGenerator<Uint8Array, void, void> {
+  /**
+   * The file in pieces; `chunkFiles` says what is checked, and thrown. A piece is overwritten after the next but one.
+   * @param next the file that will probably be asked for then: its first bytes are read meanwhile
+   */
+  async *file(file: TocFile, next: TocFile | null): AsyncGenerator<Uint8Array, void, void> {
+    this.#file = file;
+    this.#next = next;
     const places = placesOf(file, this.#source.size);
     // One chunk that is the whole file has been hashed already.
     const wants = file.digest !== null && !(places.length === 1 && places[0]!.digest === file.digest);
@@ -124,7 +128,7 @@ export class ChunkReader {
       length += piece.length;
     });
     for (let at = place.offset; at < place.end;) {
-      const piece = this.#windowed(at, place) ?? await this.#read(at, place);
+      const piece = this.#windowed(at, place) ?? await this.#readFor(at, place);
       decoder.push(piece);
       at += piece.length;
     }
@@ -156,7 +160,7 @@ export class ChunkReader {
     let pieces: Uint8Array[] = [];
     const decoder = this.#decoder(file, place, (piece) => pieces.push(piece.slice()));
     for (let at = place.offset; at < place.end;) {
-      const bytes = this.#windowed(at, place) ?? await this.#read(at, place);
+      const bytes = this.#windowed(at, place) ?? await this.#readFor(at, place);
       for (let from = 0; from < bytes.length; from += STEP) {
         decoder.push(bytes.subarray(from, from + STEP));
         const decoded = pieces;
@@ -240,10 +244,36 @@ export class ChunkReader {
     return this.#window.subarray(from, from + end - at);
   }
 
-  async #read(at: number, place: Place): Promise<Uint8Array> {
-    this.#window = await this.#source.read(at, Math.min(WINDOW, place.runEnd - at));
+  async #readFor(at: number, place: Place): Promise<Uint8Array> {
+    const { runEnd } = place;
+    const ahead = this.#ahead;
+    const bytes =
+      await (ahead?.at === at ? ahead.bytes : this.#source.read(at, Math.min(WINDOW, runEnd - at)));
+    this.#window = bytes;
     this.#windowAt = at;
+    const end = at + bytes.length;
+    this.#ahead = end < runEnd ? this.#start(end, runEnd) : this.#startNext(end);
     return this.#windowed(at, place)!;
+  }
+
+  #start(at: number, runEnd: number): { readonly at: number; readonly bytes: Promise<Uint8Array> } {
+    const bytes = this.#source.read(at, Math.min(WINDOW, runEnd - at));
+    // The failure is met when the bytes are awaited; until then it is not an unhandled rejection.
+    bytes.catch(() => {});
+    return { at, bytes };
+  }
+
+  /** Reads the next file when this one ends at `end`, unless something is wrong with its place: that is for its own turn. */
+  #startNext(end: number): { readonly at: number; readonly bytes: Promise<Uint8Array> } | null {
+    const next = this.#next;
+    const first = next?.chunks[0];
+    if (end !== this.#file!.endOffset || !next || !first || first.zeros) return null;
+    try {
+      return this.#start(first.offset, placesOf(next, this.#source.size)[0]!.runEnd);
+    } catch (error) {
+      if (error instanceof LayerproofError) return null;
+      throw error;
+    }
   }
 }
 
@@ -251,42 +281,6 @@ const EMPTY = new Uint8Array(0);
 
 function* zeros(length: number): Generator<Uint8Array, void, void> {
   for (let left = length; left > 0; left -= ZEROS) yield new Uint8Array(Math.min(left, ZEROS));
-}
-
-/**
- * Where the chunks of a file lie: in order, inside of the blob, each up to the next one.
- * @throws {FormatError} `chunk-position`, `chunk-no-digest`
- */
-function placesOf(file: TocFile, blobSize: number): Place[] {
-  const { chunks, endOffset, name } = file;
-  const entry = escapeName(name);
-  const places: Place[] = [];
-  let runEnd = 0;
-  for (let i = chunks.length - 1; i >= 0; i--) {
-    const chunk = chunks[i]!;
-    const end = chunks[i + 1]?.offset ?? endOffset ?? 0;
-    // A run of zeros need not be in the blob.
-    if (!chunk.zeros) {
-      if (chunk.offset >= end || end > blobSize || chunk.innerOffset !== 0) {
-        const where = `bytes ${chunk.offset} to ${end}`;
-        throw new FormatError(
-          "chunk-position",
-          `The TOC places the ${what(file, chunk)} at ${where}, where it cannot be`,
-          { entry, blobOffset: chunk.offset, advice: "The TOC is damaged, or is not of this blob." },
-        );
-      }
-      if (chunk.digest === null) {
-        throw new FormatError("chunk-no-digest", `The TOC has no digest of the ${what(file, chunk)}`, {
-          entry,
-          advice: "It cannot be checked by itself: have the tar made from the whole blob.",
-        });
-      }
-    }
-    // From right to left: what follows has its end already.
-    if (i === chunks.length - 1 || chunk.zeros || chunks[i + 1]!.zeros) runEnd = end;
-    places.unshift({ ...chunk, end, runEnd });
-  }
-  return places;
 }
 
 function check(file: TocFile, place: Place, actual: string): void {
@@ -325,11 +319,4 @@ function named(file: TocFile, place: Place, error: unknown): unknown {
     });
   }
   return new FormatError("chunk-damaged", message, { ...details, advice: ADVICE });
-}
-
-function what({ name, chunks }: TocFile, { chunkOffset, length }: TocChunk): string {
-  const entry = escapeName(name);
-  return chunks.length === 1
-    ? `content of ${entry}`
-    : `chunk of ${entry} at ${chunkOffset} (${length} bytes)`;
 }

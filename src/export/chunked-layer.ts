@@ -74,13 +74,15 @@ export async function openChunkedLayer(
       advice: "Only TOCs of zstd:chunked tell where chunks are: have the tar made from the whole blob.",
     });
   }
-  if (report.result === "error" || report.result === "mismatch") return { report, parts: null };
-  if (!toc?.toc || toc.family !== "zstd:chunked" || !tarSplit) {
-    throw new UnsupportedError("chunks-no-tar-split", `${source.name} has no tar-split (${toc?.dialect})`, {
+  if (report.result === "mismatch") return { report, parts: null };
+  // Whatever else could not be checked for want of one.
+  if (toc?.toc && (toc.family !== "zstd:chunked" || !toc.tarSplit)) {
+    throw new UnsupportedError("chunks-no-tar-split", `${source.name} has no tar-split (${toc.dialect})`, {
       source: source.name,
       advice: "Its chunks alone do not give the tar's headers: have the tar made from the whole blob.",
     });
   }
+  if (report.result === "error" || !toc?.toc || !tarSplit) return { report, parts: null };
   const named = report.claims.find(({ claim }) => claim === "tarSplitDigest");
   const chain = named?.status === "verified" ? [...named.chain, "tar-split"] : [];
   if (report.result === "verified" && chain.length === 0 && !expecting.diffID) {

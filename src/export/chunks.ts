@@ -53,12 +53,14 @@ export function chunkFiles(
     });
   }
   const seekable = { ...source, read: read.bind(source), size };
+  const withContent = toc.files.filter(({ chunks }) => chunks.length > 0);
   const files = new Map<string, TocFile | null>();
-  for (const file of toc.files) {
-    if (file.chunks.length === 0) continue;
+  const following = new Map<TocFile, TocFile>();
+  withContent.forEach((file, index) => {
     const { path } = canonicalPath(file.name);
     files.set(path, files.has(path) ? null : file);
-  }
+    if (index > 0) following.set(withContent[index - 1]!, file);
+  });
   const hashes = options.hashes ?? defaultHashes();
   const { zstdWindow } = limitsWith(options.limits);
   // One is enough for who reads one file after the other.
@@ -66,7 +68,7 @@ export function chunkFiles(
   async function* content(file: TocFile): AsyncGenerator<Uint8Array, void, void> {
     const reader = idle.pop() ?? await ChunkReader.create(seekable, hashes, zstdWindow);
     try {
-      yield* reader.file(file);
+      yield* reader.file(file, following.get(file) ?? null);
     } finally {
       reader.reset();
       idle.push(reader);

@@ -16,7 +16,7 @@ import {
 } from "node:fs";
 import { promisify } from "node:util";
 import { UnsupportedError } from "../errors.ts";
-import { canonicalPath } from "../tar/paths.ts";
+import { canonicalPath, parentPath } from "../tar/paths.ts";
 import { encodeName, escapeName, isUtf8Name } from "../tar/names.ts";
 import type { GetFile } from "../tarsplit/assemble.ts";
 
@@ -33,39 +33,54 @@ const PIECE = 1 << 18;
 export function directoryFiles(directory: string): GetFile {
   /** Buffers of files that were read; the one that was used last comes last. */
   const idle: Uint8Array[] = [];
+  let beside: { path: string; way: string[] | null } = { path: "", way: [] };
   return (name, { size }) => {
     const { path, escapes } = canonicalPath(name);
     if (escapes || path === "") return null;
     if (!isUtf8Name(path) && "Deno" in globalThis) throw denoNames(name);
-    const before = way(directory, path);
-    if (!before) return null;
-    const file = openSync(bytePath(directory, path), FLAGS);
-    try {
-      // Somebody may have put a link in its place meanwhile: what was opened must be what lies there, all along the way.
-      const opened = identity(fstatSync(file, { bigint: true }));
-      const after = way(directory, path);
-      const same = after?.join() === before.join() && before.at(-1) === opened;
-      if (!same) throw new Error("the directory changes while it is read");
-    } catch (error) {
-      closeSync(file);
-      throw error;
-    }
-    return size < PIECE ? whole(file, size, idle) : pieces(file, idle);
+    const parent = parentPath(path);
+    // Most files lie beside the one before. That nothing has changed since is seen when the file has been opened.
+    if (parent !== beside.path) beside = { path: parent, way: way(directory, parent, "isDirectory") };
+    const stat = beside.way && statOf(bytePath(directory, path));
+    if (!beside.way || !stat?.isFile()) return null;
+    const before = [...beside.way, identity(stat)];
+    // Opened when it is read: what nobody reads need not be closed.
+    const opened = () => openSame(directory, path, before);
+    return size < PIECE ? whole(opened, size, idle) : pieces(opened, idle);
   };
 }
 
 /** A FIFO that has taken a file's place must not be waited for. */
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** Device and number of all that a path leads through; null unless these are directories, and a regular file. */
-function way(directory: string, path: string): string[] | null {
+/**
+ * Opens what a path led to.
+ * @throws where it leads to something else now
+ */
+function openSame(directory: string, path: string, before: readonly string[]): number {
+  const file = openSync(bytePath(directory, path), FLAGS);
+  try {
+    // Somebody may have put a link in its place meanwhile: what was opened must be what lies there, all along the way.
+    const opened = identity(fstatSync(file, { bigint: true }));
+    const after = way(directory, path, "isFile");
+    const same = after?.join() === before.join() && before.at(-1) === opened;
+    if (!same) throw new Error("the directory changes while it is read");
+    return file;
+  } catch (error) {
+    closeSync(file);
+    throw error;
+  }
+}
+
+/** Device and number of all that a path leads through; null unless these are directories, and the last as it should be. */
+function way(directory: string, path: string, last: "isFile" | "isDirectory"): string[] | null {
   const found: string[] = [];
   for (let end = 0; end < path.length;) {
     end = path.indexOf("/", end + 1);
-    const last = end < 0;
-    if (last) end = path.length;
+    const kind = end < 0 ? last : "isDirectory";
+    if (end < 0) end = path.length;
     const stat = statOf(bytePath(directory, path.slice(0, end)));
-    if (!stat || !(last ? stat.isFile() : stat.isDirectory())) return null;
+    if (!stat?.[kind]()) return null;
     found.push(identity(stat));
   }
   return found;
@@ -101,7 +116,12 @@ function denoNames(name: string): UnsupportedError {
 }
 
 /** A file that fits into a buffer; of a longer one, a byte more than there should be. */
-function* whole(file: number, size: number, idle: Uint8Array[]): Generator<Uint8Array, void, void> {
+function* whole(
+  open: () => number,
+  size: number,
+  idle: Uint8Array[],
+): Generator<Uint8Array, void, void> {
+  const file = open();
   const buffer = takeBuffer(idle);
   try {
     let filled = 0;
@@ -118,7 +138,8 @@ function* whole(file: number, size: number, idle: Uint8Array[]): Generator<Uint8
 }
 
 /** A file of any length. While the reader works on one piece, the next one is being read. */
-async function* pieces(file: number, idle: Uint8Array[]): AsyncGenerator<Uint8Array, void, void> {
+async function* pieces(open: () => number, idle: Uint8Array[]): AsyncGenerator<Uint8Array, void, void> {
+  const file = open();
   const buffers = [takeBuffer(idle), takeBuffer(idle)] as const;
   const readAhead = (turn: number): Promise<{ readonly bytesRead: number }> => {
     const reading = read(file, buffers[turn]!, 0, PIECE, null);

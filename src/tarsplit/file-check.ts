@@ -8,7 +8,7 @@ import type { Crc64 } from "../kernel/crc64.ts";
 import { escapeName } from "../tar/names.ts";
 import type { TarSplitFile } from "./record.ts";
 
-const CHANGED = "The file was changed since the layer was extracted: extract the layer again.";
+const CHANGED = "The file is not that of which the tar-split was made: take both from one layer.";
 
 /** Checks one file's length and CRC-64 as its bytes go by. */
 export class FileCheck {

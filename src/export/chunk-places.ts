@@ -1,0 +1,59 @@
+/**
+ * Where the chunks of a file lie in the blob, by the word of a TOC that may be of another one.
+ *
+ * @module
+ */
+import { FormatError } from "../errors.ts";
+import { escapeName } from "../tar/names.ts";
+import type { TocChunk, TocFile } from "../toc/model.ts";
+
+/** A chunk that lies inside of the blob: its frame begins at `offset` and is complete at `end`. */
+export interface Place extends TocChunk {
+  readonly end: number;
+  /** Until where the blob may be read at once with it: chunks of the file follow without a gap. */
+  readonly runEnd: number;
+}
+
+/**
+ * Where the chunks of a file lie: in order, inside of the blob, each up to the next one.
+ * @throws {FormatError} `chunk-position`, `chunk-no-digest`
+ */
+export function placesOf(file: TocFile, blobSize: number): Place[] {
+  const { chunks, endOffset, name } = file;
+  const entry = escapeName(name);
+  const places: Place[] = [];
+  let runEnd = 0;
+  for (let i = chunks.length - 1; i >= 0; i--) {
+    const chunk = chunks[i]!;
+    const end = chunks[i + 1]?.offset ?? endOffset ?? 0;
+    // A run of zeros need not be in the blob.
+    if (!chunk.zeros) {
+      if (chunk.offset >= end || end > blobSize || chunk.innerOffset !== 0) {
+        const where = `bytes ${chunk.offset} to ${end}`;
+        throw new FormatError(
+          "chunk-position",
+          `The TOC places the ${what(file, chunk)} at ${where}, where it cannot be`,
+          { entry, blobOffset: chunk.offset, advice: "The TOC is damaged, or is not of this blob." },
+        );
+      }
+      if (chunk.digest === null) {
+        throw new FormatError("chunk-no-digest", `The TOC has no digest of the ${what(file, chunk)}`, {
+          entry,
+          advice: "It cannot be checked by itself: have the tar made from the whole blob.",
+        });
+      }
+    }
+    // From right to left: what follows has its end already.
+    if (i === chunks.length - 1 || chunk.zeros || chunks[i + 1]!.zeros) runEnd = end;
+    places.push({ ...chunk, end, runEnd });
+  }
+  return places.reverse();
+}
+
+/** A chunk in a message. */
+export function what({ name, chunks }: TocFile, { chunkOffset, length }: TocChunk): string {
+  const entry = escapeName(name);
+  return chunks.length === 1
+    ? `content of ${entry}`
+    : `chunk of ${entry} at ${chunkOffset} (${length} bytes)`;
+}
