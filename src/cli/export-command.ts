@@ -7,6 +7,7 @@ import { type Command, Option } from "commander";
 import { SourceError, UsageError } from "../errors.ts";
 import { DEFAULT_LIMITS } from "../verify/options.ts";
 import type { CommandContext } from "./context.ts";
+import { addExpectations, EXPECTATION_FLAGS } from "./expectation-options.ts";
 import { EXPORT_HELP } from "./export-help.ts";
 import { addExportOci } from "./export-oci-command.ts";
 import { type VerifiedOutput, writeVerified } from "./verified-output.ts";
@@ -49,15 +50,7 @@ function add(
     )
     .option("-o, --output <file>", "default: standard output, which must not be a terminal");
   if (sink === "tar") addSources(command);
-  command.optionsGroup("What is expected of the layer; else nothing is written:")
-    .option("--digest <digest>", "digest of the blob: layers[].digest in the manifest")
-    .option("--size <bytes>", "size of the blob: layers[].size in the manifest")
-    .option("--diff-id <digest>", "digest of the tar stream: rootfs.diff_ids[] in the config")
-    .option("--uncompressed-size <bytes>", "size of the tar stream")
-    .option("--toc-digest <digest>", "digest of the TOC")
-    .option("--descriptor <file>", "OCI descriptor in JSON: digest, size, mediaType and annotations at once")
-    .option("--config <file>", "image config in JSON, for the diffID")
-    .option("--layer-index <n>", "which layer of --config, from 0 (needless if it has one)")
+  addExpectations(command, "What is expected of the layer; else nothing is written:")
     .optionsGroup("Other options:")
     .option("--no-progress", "no progress bar (it is only shown on a terminal, for work over a second)")
     .addHelpText("after", rest)
@@ -123,21 +116,15 @@ function orDirectory(error: unknown): never {
   });
 }
 
-const FLAGS = {
-  digest: "--digest",
-  size: "--size",
-  diffId: "--diff-id",
-  uncompressedSize: "--uncompressed-size",
-  tocDigest: "--toc-digest",
-  descriptor: "--descriptor",
-  config: "--config",
-} as const satisfies Partial<Record<keyof RawOptions, string>>;
-
 /** What could not be checked must not be given. @throws {UsageError} `option-not-checked` */
-function checkOnly(raw: RawOptions, because: string, checked: readonly (keyof typeof FLAGS)[]): void {
-  for (const [key, flag] of Object.entries(FLAGS) as [keyof typeof FLAGS, string][]) {
+function checkOnly(
+  raw: RawOptions,
+  because: string,
+  checked: readonly (keyof typeof EXPECTATION_FLAGS)[],
+): void {
+  for (const [key, flag] of Object.entries(EXPECTATION_FLAGS) as [keyof typeof EXPECTATION_FLAGS, string][]) {
     if (raw[key] === undefined || checked.includes(key)) continue;
-    const can = checked.map((key) => FLAGS[key]).join(", ");
+    const can = checked.map((key) => EXPECTATION_FLAGS[key]).join(", ");
     throw new UsageError("option-not-checked", `${flag} cannot be checked with ${because}`, {
       advice: `What can be checked is given with ${can}.`,
     });

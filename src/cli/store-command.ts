@@ -7,6 +7,7 @@ import { type Command, Option } from "commander";
 import { UsageError } from "../errors.ts";
 import type { StoreLayout } from "../store/paths.ts";
 import type { CommandContext } from "./context.ts";
+import { addExpectations } from "./expectation-options.ts";
 import type { RawCreateOptions } from "./store-create.ts";
 import { storeDirectory } from "./store-directory.ts";
 import { STORE_HELP } from "./store-help.ts";
@@ -27,7 +28,7 @@ export function addStoreCommand(program: Command, context: CommandContext): void
 }
 
 function addCreate(group: Command, context: CommandContext): void {
-  group.command("create")
+  const command = group.command("create")
     .summary("verify and extract an image, for podman and its kin to use in place")
     .description(STORE_HELP.create)
     .argument(
@@ -44,16 +45,8 @@ function addCreate(group: Command, context: CommandContext): void {
         .argParser(layoutOf),
     )
     .option("--platform <os/arch[/variant]>", "which images of a multi-platform image (default: all)")
-    .option("--copy", "copy blobs, never link to those of the image")
-    .optionsGroup("What is expected of the layer, where it is given alone:")
-    .option("--digest <digest>", "digest of the blob: layers[].digest in the manifest")
-    .option("--size <bytes>", "size of the blob: layers[].size in the manifest")
-    .option("--diff-id <digest>", "digest of the tar stream: rootfs.diff_ids[] in the config")
-    .option("--uncompressed-size <bytes>", "size of the tar stream")
-    .option("--toc-digest <digest>", "digest of the TOC")
-    .option("--descriptor <file>", "OCI descriptor in JSON: digest, size, mediaType and annotations at once")
-    .option("--config <file>", "image config in JSON, for the diffID")
-    .option("--layer-index <n>", "which layer of --config, from 0 (needless if it has one)")
+    .option("--copy", "copy blobs, never link to those of the image");
+  addExpectations(command, "What is expected of the layer, where it is given alone:")
     .optionsGroup("Other options:")
     .option("--json", "one JSON object a layer, and one for each image")
     .option("--jobs <n>", "threads that share the work on large layers (default: one for each core)")

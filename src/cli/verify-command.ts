@@ -10,6 +10,7 @@ import type { LayerReport } from "../verify/report.ts";
 import type { CommandContext } from "./context.ts";
 import type { Engine } from "./engine.ts";
 import { exitStatus } from "./exit-status.ts";
+import { addExpectations } from "./expectation-options.ts";
 import { reportOfFailure } from "./failed-report.ts";
 import { humanReport, summaryLine } from "./human-report.ts";
 import type { CliIo } from "./io.ts";
@@ -31,23 +32,15 @@ import {
 /** Adds the command to the program. */
 export function addVerifyCommand(program: Command, context: CommandContext): void {
   const { toc, pax, zstdWindow, entries, path } = DEFAULT_LIMITS;
-  program.command("verify")
+  const command = program.command("verify")
     .summary("prove what layers are: every digest, in one pass")
     .description(VERIFY_HELP.purpose)
     .argument(
       "<layer...>",
       "file, - for standard input, or an image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME]",
     )
-    .showHelpAfterError(SHORT_USAGE)
-    .optionsGroup("What is expected of the layer (from outside; for one layer):")
-    .option("--digest <digest>", "digest of the blob: layers[].digest in the manifest")
-    .option("--size <bytes>", "size of the blob: layers[].size in the manifest")
-    .option("--diff-id <digest>", "digest of the tar stream: rootfs.diff_ids[] in the config")
-    .option("--uncompressed-size <bytes>", "size of the tar stream")
-    .option("--toc-digest <digest>", "digest of the TOC, over the bytes that the layer's dialect hashes")
-    .option("--descriptor <file>", "OCI descriptor in JSON: digest, size, mediaType and annotations at once")
-    .option("--config <file>", "image config in JSON, for the diffID")
-    .option("--layer-index <n>", "which layer of --config, from 0 (needless if it has one)")
+    .showHelpAfterError(SHORT_USAGE);
+  addExpectations(command, "What is expected of the layer (from outside; for one layer):")
     .option("--toc <file>", "external eStargz TOC: its JSON, or the layer of the TOC image")
     .option("--platform <os/arch[/variant]>", "which images of a multi-platform image (default: all)")
     .optionsGroup("What is read:")

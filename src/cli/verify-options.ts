@@ -9,6 +9,7 @@ import { LayerproofError, UsageError } from "../errors.ts";
 import { imageKind } from "../oci/argument.ts";
 import type { Expectations, Expected, Limits } from "../verify/options.ts";
 import type { Severity } from "../verify/report.ts";
+import { EXPECTATION_FLAGS } from "./expectation-options.ts";
 import { parseBytes, parseCount } from "./units.ts";
 
 /** What is expected of one layer, as commander hands it over. */
@@ -50,16 +51,9 @@ export interface Given {
 }
 
 /** Options that speak about one layer. */
-const ONE_LAYER = {
-  digest: "--digest",
-  size: "--size",
-  diffId: "--diff-id",
-  uncompressedSize: "--uncompressed-size",
-  tocDigest: "--toc-digest",
-  descriptor: "--descriptor",
-  config: "--config",
-  toc: "--toc",
-} as const satisfies Partial<Record<keyof RawVerifyOptions, string>>;
+const ONE_LAYER = { ...EXPECTATION_FLAGS, toc: "--toc" } as const satisfies Partial<
+  Record<keyof RawVerifyOptions, string>
+>;
 
 /** @throws {UsageError} for options that do not fit these layers */
 export function checkApplicable(

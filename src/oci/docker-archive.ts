@@ -16,7 +16,7 @@ import { parseDockerReference } from "./docker-reference.ts";
 import type { ImageFiles } from "./files.ts";
 import type { Image, ImageDocument, ImageFailure, ImageLayer } from "./image.ts";
 import { ARCHIVE_ITEM_KEYS, asArray, asObject, asString, optional, parseArray } from "./json.ts";
-import { type ImageConfig, parseConfig } from "./manifest.ts";
+import { checkLayerCount, type ImageConfig, parseConfig } from "./manifest.ts";
 import { formatPlatform, type Platform } from "./platform.ts";
 import { PlatformChoice } from "./platform-choice.ts";
 
@@ -111,7 +111,7 @@ class ArchiveReader {
     const config = parseConfig(document.bytes, configName);
     const { platform } = config;
     if (platform && !this.#platforms.wants(platform)) return null;
-    checkCount(item, config, this.#files.shown(LIST), configName);
+    checkLayerCount(item.layers, config, this.#files.shown(LIST), configName);
     const image = platform ? `${name} ${formatPlatform(platform)}` : name;
     return {
       name: image,
@@ -210,19 +210,4 @@ function blobDigest(file: string): string | null {
 function asDigest(hex: string): string | null {
   const digest = `sha256:${hex}`;
   return isDigest(digest) ? digest : null;
-}
-
-function checkCount(item: Item, config: ImageConfig, what: string, configName: string): void {
-  const layers = item.layers.length, diffIDs = config.diffIDs.length;
-  if (layers === diffIDs) return;
-  throw new FormatError(
-    "config-layer-count",
-    `The ${what} has ${layers} layers, the ${configName} has ${diffIDs} diffIDs`,
-    {
-      source: what,
-      expected: String(layers),
-      actual: String(diffIDs),
-      advice: "They do not belong together: it cannot be told which diffID is whose.",
-    },
-  );
 }

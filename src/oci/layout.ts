@@ -8,6 +8,7 @@ import { blobFile, type Layout, readDocument, readIndexFile } from "./blobs.ts";
 import type { Image, ImageFailure, ImageLayer } from "./image.ts";
 import {
   type BlobDescriptor,
+  checkLayerCount,
   type ImageConfig,
   isAttestation,
   kindOf,
@@ -155,7 +156,7 @@ class LayoutReader {
     // Most top-level indexes do not name the platform; the config does.
     const platform = descriptor.platform ?? config.platform;
     if (!descriptor.platform && platform && !this.#platforms.wants(platform)) return;
-    checkCount(manifest, config, what, configName);
+    checkLayerCount(manifest.layers, config, what, configName);
     const name = platform ? `${this.#name} ${formatPlatform(platform)}` : this.#name;
     const references = this.#references.get(descriptor.digest)!;
     this.#found.push({
@@ -205,19 +206,4 @@ function namesByDigest(index: readonly BlobDescriptor[]): Map<string, readonly s
     for (const name of [annotations[FULL_NAME], annotations[TAG]]) if (name !== undefined) known.push(name);
   }
   return names;
-}
-
-function checkCount(manifest: Manifest, config: ImageConfig, what: string, configName: string): void {
-  const layers = manifest.layers.length, diffIDs = config.diffIDs.length;
-  if (layers === diffIDs) return;
-  throw new FormatError(
-    "config-layer-count",
-    `The ${what} has ${layers} layers, the ${configName} has ${diffIDs} diffIDs`,
-    {
-      source: what,
-      expected: String(layers),
-      actual: String(diffIDs),
-      advice: "Manifest and config do not belong together: it cannot be told which diffID is whose.",
-    },
-  );
 }

@@ -124,6 +124,30 @@ export function parseConfig(bytes: Uint8Array, what: string): ImageConfig {
 }
 
 /**
+ * Whether each layer has its diffID.
+ * @param what names the manifest, `configName` the config in messages
+ * @throws {FormatError} `config-layer-count`
+ */
+export function checkLayerCount(
+  layers: readonly unknown[],
+  { diffIDs }: ImageConfig,
+  what: string,
+  configName: string,
+): void {
+  if (layers.length === diffIDs.length) return;
+  throw new FormatError(
+    "config-layer-count",
+    `The ${what} has ${layers.length} layers, the ${configName} has ${diffIDs.length} diffIDs`,
+    {
+      source: what,
+      expected: String(layers.length),
+      actual: String(diffIDs.length),
+      advice: "They do not belong together: it cannot be told which diffID is whose.",
+    },
+  );
+}
+
+/**
  * A descriptor that stands alone, as a person gives it: fields may be missing, but those that are there must be right.
  * @throws {FormatError} `json-invalid`, `json-type`, `oci-digest`, `descriptor-empty`
  */

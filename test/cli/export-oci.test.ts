@@ -12,29 +12,12 @@ import {
 import { join } from "node:path";
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { fixture } from "../support/fixtures.ts";
+import { fixtureLayer as layer, fixtureRow as row } from "../support/fixtures.ts";
 import { imageConfig, sha256, tar, writeOciLayout } from "../support/mod.ts";
 import { cli, tempDir } from "./support.ts";
 
-interface Row {
-  readonly file: string;
-  readonly digest: string;
-  readonly diffID: string;
-  readonly annotations: Readonly<Record<string, string>>;
-}
-
-const { layers: ROWS } = JSON.parse(new TextDecoder().decode(fixture("index.json"))) as { layers: Row[] };
 const FILES = ["tree.esgz", "tree.zstdchunked", "big.tar.gz"];
 const REFERENCE = "registry.example/team/app:1";
-
-function row(file: string): Row {
-  return ROWS.find((each) => each.file === file)!;
-}
-
-function layer(file: string) {
-  const { diffID, annotations } = row(file);
-  return { blob: fixture(`layers/${file}`), diffID, annotations };
-}
 
 async function stored(files: readonly string[] = FILES) {
   const layout = tempDir();

@@ -16,34 +16,13 @@ import {
 import { join } from "node:path";
 import process from "node:process";
 import { describe, expect, test } from "vitest";
-import { fixture } from "../support/fixtures.ts";
+import { fixture, fixtureLayer as layer, fixtureRow as row, FIXTURES as ROWS } from "../support/fixtures.ts";
 import { sha256, tar, writeOciLayout } from "../support/mod.ts";
 import { cli, DIGEST, tempDir } from "./support.ts";
-
-interface Row {
-  readonly file: string;
-  readonly digest: string;
-  readonly diffID: string;
-  readonly uncompressedSize: number;
-  readonly size: number;
-  readonly tocDigest: string;
-  readonly annotations: Readonly<Record<string, string>>;
-}
-
-const { layers: ROWS } = JSON.parse(new TextDecoder().decode(fixture("index.json"))) as { layers: Row[] };
-
-function row(file: string): Row {
-  return ROWS.find((each) => each.file === file)!;
-}
 
 const REFERENCE = "registry.example/team/app:1";
 const ENCODED = "cmVnaXN0cnkuZXhhbXBsZS90ZWFtL2FwcDox";
 const LAYERS = ["tree.esgz", "tree.zstdchunked", "big.tar.gz"] as const;
-
-function layer(file: string) {
-  const { diffID, annotations } = row(file);
-  return { blob: fixture(`layers/${file}`), diffID, annotations };
-}
 
 /** A layout with an image of these fixtures. */
 function layout(files: readonly string[] = LAYERS, changes: Parameters<typeof writeOciLayout>[2] = {}) {
@@ -433,7 +412,7 @@ describe("store look-up", () => {
   test("says what a client gets, and by which identity", async () => {
     const { store } = await created();
     const { digest, tocDigest, diffID } = row("tree.esgz");
-    for (const [asked, identity] of [[digest, "blob digest"], [tocDigest, "TOC digest"]] as const) {
+    for (const [asked, identity] of [[digest, "blob digest"], [tocDigest!, "TOC digest"]] as const) {
       const { status, stdout } = await cli(["store", "look-up", REFERENCE, asked, store, "--json"]);
       expect(status).toBe(0);
       expect(JSON.parse(stdout)).toMatchObject({ identity, info: { "diff-digest": diffID }, problems: [] });
@@ -459,11 +438,11 @@ describe("store look-up", () => {
     const a = row("tree.esgz"), b = row("tree.zstdchunked");
     const pair = async (digest: string, toc: string): Promise<number> =>
       (await cli(["store", "look-up", REFERENCE, digest, store, "--toc-digest", toc])).status;
-    expect(await pair(a.digest, a.tocDigest)).toBe(0);
-    expect(await pair(b.digest, b.tocDigest)).toBe(0);
-    expect(await pair(a.digest, b.tocDigest)).toBe(1);
-    expect(await pair(b.digest, a.tocDigest)).toBe(1);
-    expect(await pair(a.tocDigest, a.tocDigest)).toBe(1);
+    expect(await pair(a.digest, a.tocDigest!)).toBe(0);
+    expect(await pair(b.digest, b.tocDigest!)).toBe(0);
+    expect(await pair(a.digest, b.tocDigest!)).toBe(1);
+    expect(await pair(b.digest, a.tocDigest!)).toBe(1);
+    expect(await pair(a.tocDigest!, a.tocDigest!)).toBe(1);
   });
 
   test.each([
@@ -541,7 +520,7 @@ describe("store check", () => {
     ],
     [
       "an info",
-      (store) => writeFileSync(join(store, ENCODED, row("tree.esgz").tocDigest, "info"), "{}"),
+      (store) => writeFileSync(join(store, ENCODED, row("tree.esgz").tocDigest!, "info"), "{}"),
       "info has diff-size undefined",
     ],
     [
@@ -579,7 +558,7 @@ describe("store ls, info, rm, gc", () => {
     for (const name of LAYERS) expect(stdout).toContain(row(name).digest.slice(7, 19));
     const image = (await cli(["store", "info", REFERENCE, store])).stdout;
     expect(image).toContain(`manifest  ${source.manifestDescriptor.digest}`);
-    for (const digest of [row("tree.esgz").digest, row("tree.esgz").tocDigest, row("tree.esgz").diffID]) {
+    for (const digest of [row("tree.esgz").digest, row("tree.esgz").tocDigest!, row("tree.esgz").diffID]) {
       expect((await cli(["store", "info", digest, store])).stdout).toContain(row("tree.esgz").diffID);
     }
     expect((await cli(["store", "info", DIGEST, store])).status).toBe(4);
@@ -618,7 +597,7 @@ describe("store ls, info, rm, gc", () => {
     const args = ["store", "create", `oci:${source.directory}`, store, "--reference", REFERENCE];
     await cli([...args, "--layout", "digest", "--layout", "reference"]);
     const { digest, tocDigest } = row("tree.esgz");
-    expect((await cli(["store", "rm", tocDigest, store])).status).toBe(0);
+    expect((await cli(["store", "rm", tocDigest!, store])).status).toBe(0);
     expect(findable(store).sort()).toEqual([`${ENCODED}/${digest}`, digest].sort());
     expect((await cli(["store", "rm", REFERENCE, store])).status).toBe(0);
     expect(findable(store)).toEqual([]);

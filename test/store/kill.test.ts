@@ -5,22 +5,11 @@ import { join } from "node:path";
 import process from "node:process";
 import { describe, expect, test } from "vitest";
 import { runtimeEnv, scriptArgs, tempDir } from "../cli/support.ts";
-import { fixture } from "../support/fixtures.ts";
+import { fixtureLayer, fixtureRow } from "../support/fixtures.ts";
 import { random, sha256, writeOciLayout } from "../support/mod.ts";
 
-interface Row {
-  readonly file: string;
-  readonly digest: string;
-  readonly size: number;
-  readonly diffID: string;
-  readonly uncompressedSize: number;
-  readonly tocDigest: string | null;
-  readonly annotations: Readonly<Record<string, string>>;
-}
-
 const FILES = ["gnutar-posix.zstdchunked", "tree.zstdchunked", "tree.esgz"];
-const ROWS = (JSON.parse(new TextDecoder().decode(fixture("index.json"))) as { layers: Row[] }).layers
-  .filter(({ file }) => FILES.includes(file));
+const ROWS = FILES.map(fixtureRow);
 /** Another runtime starts the same program: fewer will do. */
 const KILLS = "Deno" in globalThis ? 40 : 200;
 const AT_ONCE = 4;
@@ -93,7 +82,7 @@ describe("kill -9 during store create", () => {
     `at ${KILLS} random moments: nothing that a client accepts is wrong, and a second run completes it`,
     async () => {
       const layout = tempDir();
-      writeOciLayout(layout, ROWS.map((row) => ({ blob: fixture(`layers/${row.file}`), ...row })));
+      writeOciLayout(layout, FILES.map(fixtureLayer));
       const whole = join(tempDir(), "store");
       const begin = performance.now();
       expect(await create(layout, whole).ended).toBe(0);

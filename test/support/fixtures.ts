@@ -4,15 +4,41 @@ import { join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
 import { concat } from "./bytes.ts";
 import type { Chunk } from "./chunks.ts";
+import type { LayerInput } from "./descriptor.ts";
 import { run } from "./programs.ts";
 import { randomBytes, randomText } from "./random.ts";
 import type { Entry } from "./tar.ts";
 import type { Toc, TocEntry } from "./toc.ts";
 
-const FIXTURES = join(import.meta.dirname!, "..", "fixtures");
+const DIRECTORY = join(import.meta.dirname!, "..", "fixtures");
 
 export function fixture(path: string): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(readFileSync(join(FIXTURES, path)));
+  return new Uint8Array(readFileSync(join(DIRECTORY, path)));
+}
+
+/** What the index says of a layer, as far as it is the same for all that real tools made. */
+export interface FixtureRow {
+  readonly file: string;
+  readonly digest: string;
+  readonly size: number;
+  readonly diffID: string;
+  readonly uncompressedSize: number;
+  readonly tocDigest: string | null;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+export const FIXTURES: readonly FixtureRow[] = JSON.parse(text(fixture("index.json"))).layers;
+
+export function fixtureRow(file: string): FixtureRow {
+  const row = FIXTURES.find((each) => each.file === file);
+  if (!row) throw new Error(`no fixture ${file}`);
+  return row;
+}
+
+/** A layer on its way into an image. */
+export function fixtureLayer(file: string): LayerInput {
+  const { diffID, annotations } = fixtureRow(file);
+  return { blob: fixture(`layers/${file}`), diffID, annotations };
 }
 
 export function unzstd(data: Uint8Array): Uint8Array<ArrayBuffer> {
