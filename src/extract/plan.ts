@@ -8,7 +8,7 @@
  */
 import { FormatError, LimitExceeded } from "../errors.ts";
 import type { TarEntry } from "../tar/entry.ts";
-import { escapeName } from "../tar/names.ts";
+import { encodeName, escapeName } from "../tar/names.ts";
 import { canonicalPath, parentPath } from "../tar/paths.ts";
 import { impliedDirectory, type Member, openDirectory, whiteoutNode } from "./member.ts";
 import type { Tally } from "./tally.ts";
@@ -24,14 +24,33 @@ export interface Planned {
 
 const NOTHING: Planned = { directories: [], member: null, replaces: false };
 
-/** A directory of the layer. What is no directory is `null` among the children: nothing more needs to be known of it. */
+/** A directory of the layer. */
 interface Directory {
   /** Its own attributes, null while it is only implied. */
   own: Member | null;
   opaque: boolean;
-  children: Map<string, Directory | null> | null;
+  children: Map<string, Directory | Leaf> | null;
   /** Names that are deleted from lower layers. */
   whiteouts: Set<string> | null;
+}
+
+/** What is no directory: what a hard link to it must agree with. */
+class Leaf {
+  readonly kind: Member["kind"];
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtime: Member["mtime"];
+  readonly xattrs: Member["xattrs"];
+
+  constructor({ kind, mode, uid, gid, mtime, xattrs }: Member) {
+    this.kind = kind;
+    this.mode = mode;
+    this.uid = uid;
+    this.gid = gid;
+    this.mtime = mtime;
+    this.xattrs = xattrs;
+  }
 }
 
 const WHITEOUT = ".wh.";
@@ -41,12 +60,17 @@ const OPAQUE = ".wh..wh..opq";
 
 /** Bytes of names in the tree: names alone must not fill the memory. */
 const MAX_NAMES = 512 * 2 ** 20;
+/** Linux (`PATH_MAX` with its NUL, `NAME_MAX`): longer ones cannot be made, and a few would imply a million directories. */
+const MAX_PATH = 4095, MAX_NAME = 255;
+/** GNU tar 1.34 looks through all of them for each: 40,000 take 16 s, four times as many would take minutes. */
+const MAX_DIRECTORIES = 100_000;
 
 export class ExtractionPlan {
   readonly #root: Directory = newDirectory();
   readonly #tally: Tally;
   readonly #maxNodes: number;
   #nodes = 0;
+  #directories = 0;
   #names = 0;
 
   /**
@@ -60,14 +84,16 @@ export class ExtractionPlan {
 
   /**
    * @throws {FormatError} `extract-escapes`, `extract-not-a-directory`, `extract-type-change`, `extract-link-target`,
-   *   `extract-whiteout-name`, `extract-unknown-type`, `extract-number`
-   * @throws {LimitExceeded} `entries-limit`, `names-limit`
+   *   `extract-link-attributes`, `extract-whiteout-name`, `extract-unknown-type`, `extract-number`,
+   *   `extract-name-too-long`
+   * @throws {LimitExceeded} `entries-limit`, `names-limit`, `directories-limit`
    */
   entry(entry: TarEntry): Planned {
     if (entry.kind === "pax-global") return NOTHING;
     const { path, escapes } = canonicalPath(entry.name);
     if (escapes) throw refusal("extract-escapes", entry, "its name leaves the root of the layer");
     const parts = path.split("/");
+    checkLength(entry, path, parts);
     if (parts.some((part) => part.startsWith(AUFS) && part !== OPAQUE)) {
       this.#tally.add("aufs", entry.name);
       return NOTHING;
@@ -92,8 +118,8 @@ export class ExtractionPlan {
       for (const name of directory.whiteouts ?? []) {
         const found = directory.children?.get(name);
         // What the layer puts there hides what was below; a directory hides it only if it is opaque.
-        if (found) found.opaque = true;
-        else if (found === undefined) yield whiteoutNode(join(path, name));
+        if (found === undefined) yield whiteoutNode(join(path, name));
+        else if (!(found instanceof Leaf)) found.opaque = true;
       }
     }
     for (const { directory, path } of this.#walk()) {
@@ -107,7 +133,7 @@ export class ExtractionPlan {
     for (let next = waiting.pop(); next; next = waiting.pop()) {
       yield next;
       for (const [name, child] of next.directory.children ?? []) {
-        if (child) waiting.push({ directory: child, path: join(next.path, name) });
+        if (!(child instanceof Leaf)) waiting.push({ directory: child, path: join(next.path, name) });
       }
     }
   }
@@ -121,20 +147,27 @@ export class ExtractionPlan {
 
   #leaf(entry: TarEntry, path: string, base: string): Planned {
     if (path === "") throw refusal("extract-type-change", entry, "the root of a layer is a directory");
-    const link = entry.kind === "hardlink" ? this.#target(entry, path) : entry.linkName;
+    const target = entry.kind === "hardlink" ? this.#target(entry, path) : null;
+    const link = target?.path ?? entry.linkName;
     if (entry.kind === "symlink" && link === "") {
       throw refusal("extract-link-target", entry, "a symbolic link to nothing");
     }
     const member = this.#member(entry, path, link);
+    if (target) checkLink(entry, member, target.leaf);
     const directories: Member[] = [];
     const parent = this.#reach(entry, parentPath(path), directories);
     const before = parent.children?.get(base);
-    if (before) throw refusal("extract-type-change", entry, "earlier entries have a directory at its path");
-    if (before === undefined) {
-      this.#count(entry, base);
-      (parent.children ??= new Map()).set(base, null);
+    if (before && !(before instanceof Leaf)) {
+      throw refusal("extract-type-change", entry, "earlier entries have a directory at its path");
     }
-    return { directories, member, replaces: before === null };
+    if (before === undefined) this.#count(entry, base);
+    (parent.children ??= new Map()).set(base, target?.leaf ?? new Leaf(member));
+    // A link's attributes are its file's.
+    return {
+      directories,
+      member: target ? { ...member, xattrs: null } : member,
+      replaces: before !== undefined,
+    };
   }
 
   #whiteout(entry: TarEntry, path: string, base: string): Planned {
@@ -160,7 +193,7 @@ export class ExtractionPlan {
     for (const part of path.split("/")) {
       length += part.length + 1;
       let child = directory.children?.get(part);
-      if (child === null) {
+      if (child instanceof Leaf) {
         const [code, what] = length === path.length && entry.kind === "dir"
           ? ["extract-type-change", "an earlier entry at its path is no directory"]
           : [
@@ -171,6 +204,7 @@ export class ExtractionPlan {
       }
       if (child === undefined) {
         this.#count(entry, part);
+        this.#countDirectory(entry);
         child = newDirectory();
         (directory.children ??= new Map()).set(part, child);
         made.push(openDirectory(path.slice(0, length)));
@@ -180,18 +214,20 @@ export class ExtractionPlan {
     return directory;
   }
 
-  /** The path that a hard link shares its file with. */
-  #target(entry: TarEntry, path: string): string {
+  /** The path that a hard link shares its file with, and what lies there. */
+  #target(entry: TarEntry, path: string): { readonly path: string; readonly leaf: Leaf } {
     const target = canonicalPath(entry.linkName);
     const refuse = (what: string) => refusal("extract-link-target", entry, what, entry.linkName);
     if (target.escapes) throw refuse("a hard link out of the layer");
     if (target.path === path) throw refuse("a hard link to itself");
     const parts = target.path.split("/");
-    let found: Directory | null | undefined = this.#root;
-    if (target.path !== "") { for (const part of parts) found = found?.children?.get(part); }
+    let found: Directory | Leaf | undefined = this.#root;
+    if (target.path !== "") {
+      for (const part of parts) found = found instanceof Leaf ? undefined : found?.children?.get(part);
+    }
     if (found === undefined) throw refuse("a hard link to nothing that comes before it in this layer");
-    if (found !== null) throw refuse("a hard link to a directory");
-    return target.path;
+    if (!(found instanceof Leaf)) throw refuse("a hard link to a directory");
+    return { path: target.path, leaf: found };
   }
 
   #member(entry: TarEntry, path: string, link: string): Member {
@@ -213,10 +249,18 @@ export class ExtractionPlan {
       link: kind === "symlink" || kind === "hardlink" ? link : "",
       devMajor: device ? bounded(entry, "major device number", entry.devMajor, 2 ** 12 - 1) : 0,
       devMinor: device ? bounded(entry, "minor device number", entry.devMinor, 2 ** 20 - 1) : 0,
-      xattrs: kind === "hardlink" ? null : settableXattrs(entry, this.#tally),
+      xattrs: settableXattrs(entry, this.#tally),
       opaque: false,
       sparse: kind === "file" ? entry.sparse : null,
     };
+  }
+
+  #countDirectory(entry: TarEntry): void {
+    if (++this.#directories <= MAX_DIRECTORIES) return;
+    throw new LimitExceeded("directories-limit", `The layer has more than ${MAX_DIRECTORIES} directories`, {
+      tarOffset: entry.headerOffset,
+      advice: "Such a layer cannot be extracted in reasonable time: let the clients pull it.",
+    });
   }
 
   #count(entry: TarEntry, name: string): void {
@@ -238,6 +282,40 @@ export class ExtractionPlan {
       });
     }
   }
+}
+
+/** @throws {FormatError} `extract-name-too-long` */
+function checkLength(entry: TarEntry, path: string, parts: readonly string[]): void {
+  // A character of the string stands for three bytes at most.
+  if (3 * path.length <= MAX_NAME) return;
+  const tooLong = encodeName(path).length > MAX_PATH ||
+    parts.some((part) => 3 * part.length > MAX_NAME && encodeName(part).length > MAX_NAME);
+  if (!tooLong) return;
+  const what =
+    `its path is longer than ${MAX_PATH} bytes, or a part of it than ${MAX_NAME}, which Linux cannot have`;
+  throw refusal("extract-name-too-long", entry, what);
+}
+
+/**
+ * A hard link has a header of its own, and one file cannot have two modes: containers/storage sets what the last header
+ * says, others what the first does.
+ * @throws {FormatError} `extract-link-attributes`
+ */
+function checkLink(entry: TarEntry, link: Member, { kind, mode, uid, gid, mtime, xattrs }: Leaf): void {
+  const differing = [
+    kind !== "symlink" && link.mode !== mode && "mode",
+    link.uid !== uid && "uid",
+    link.gid !== gid && "gid",
+    (link.mtime.seconds !== mtime.seconds || link.mtime.nanoseconds !== mtime.nanoseconds) && "mtime",
+    [...link.xattrs ?? []].some(([key, value]) => !sameBytes(value, xattrs?.get(key))) && "xattrs",
+  ].filter((name) => name !== false);
+  if (differing.length === 0) return;
+  const what = `its header has another ${differing.join(", ")} than that of the file which it links to`;
+  throw refusal("extract-link-attributes", entry, what, link.link);
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array | undefined): boolean {
+  return b !== undefined && a.length === b.length && a.every((byte, at) => byte === b[at]);
 }
 
 function newDirectory(): Directory {
@@ -267,9 +345,9 @@ function bounded(entry: TarEntry, what: string, value: number, most: number): nu
 
 function refusal(code: string, entry: TarEntry, what: string, actual?: string): FormatError {
   return new FormatError(code, `Cannot extract ${quoted(entry.name)}: ${what}`, {
-    entry: escapeName(entry.name),
+    entry: quoted(entry.name),
     tarOffset: entry.headerOffset,
-    ...(actual === undefined ? {} : { actual: escapeName(actual) }),
+    ...(actual === undefined ? {} : { actual: quoted(actual) }),
     advice: "Readers disagree about such layers, or they are attacks: do not use it.",
   });
 }

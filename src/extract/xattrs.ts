@@ -32,8 +32,8 @@ export function settableXattrs(entry: TarEntry, tally: Tally): ReadonlyMap<strin
 function isSettable(key: string, kind: TarEntry["kind"]): boolean {
   if (!NAMESPACES.some((prefix) => key.startsWith(prefix) && key.length > prefix.length)) return false;
   if (isForeign(key)) return false;
-  // Linux has user.* on files and directories only.
-  return !key.startsWith("user.") || kind === "file" || kind === "dir";
+  // Linux has user.* on files and directories only; a hard link is the file that it leads to.
+  return !key.startsWith("user.") || kind === "file" || kind === "dir" || kind === "hardlink";
 }
 
 /** Whether an attribute is nothing that a layer may say: overlayfs's marks and the host's label. */

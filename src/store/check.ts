@@ -6,7 +6,7 @@
 import { LayerproofError } from "../errors.ts";
 import { compareDirectory, type Difference } from "../extract/compare.ts";
 import { tarStream } from "../export/tar-stream.ts";
-import { type ClosableSource, openFile } from "../source/file.ts";
+import { type ClosableSource, openFile, requireRegularFile } from "../source/file.ts";
 import type { Progress } from "../verify/options.ts";
 import type { LayerPlace } from "./paths.ts";
 import { layerPath } from "./paths.ts";
@@ -131,7 +131,13 @@ async function checkFiles(
   const diff = `${pool.path(layerPath(record.digest))}/${DIFF}`;
   const compare = async (tar: AsyncIterable<Uint8Array>): Promise<void> => {
     const { differences, total, leftOut } = await compareDirectory(diff, tar);
-    for (const difference of differences) problems.push(problemOfDifference(difference));
+    for (const difference of differences) {
+      if (wasNotSet(difference, record)) {
+        notChecked.push(
+          `diff: ${difference.entry}: ${difference.field} could not be set when it was extracted`,
+        );
+      } else problems.push(problemOfDifference(difference));
+    }
     if (total > differences.length) {
       problems.push({
         code: "store-diff-changed",
@@ -162,12 +168,21 @@ async function checkFiles(
   });
 }
 
+/** An attribute that the file system refused, which was told then. */
+function wasNotSet({ field, actual }: Difference, { notSet }: LayerRecord): boolean {
+  if (actual !== null || !field.startsWith("xattr ")) return false;
+  const name = field.slice("xattr ".length);
+  return notSet.some(({ what, detail }) => what === "xattr" && detail !== null && detail.includes(name));
+}
+
 async function* tarPieces(source: ClosableSource): AsyncGenerator<Uint8Array, void, void> {
   for await (const piece of tarStream(source)) yield piece;
 }
 
 async function openBlob(pool: Pool, { digest }: LayerRecord): Promise<ClosableSource> {
-  return await openFile(`${pool.path(layerPath(digest))}/${BLOB}`);
+  const path = `${pool.path(layerPath(digest))}/${BLOB}`;
+  await requireRegularFile(path);
+  return await openFile(path);
 }
 
 function problemOf({ code, message, details: { expected, actual } }: LayerproofError): Problem {

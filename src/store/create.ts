@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { OutputError } from "../errors.ts";
 import type { ImageDocument } from "../oci/image.ts";
 import { formatPlatform, type Platform } from "../oci/platform.ts";
 import type { LayerReport } from "../verify/report.ts";
@@ -10,7 +11,7 @@ import { documentPath, type LayerPlace, placesOf, type StoreLayout } from "./pat
 import { putPlace } from "./places.ts";
 import { flush, type Pool } from "./pool.ts";
 import type { ImageRecord, LayerRecord } from "./record.ts";
-import { type IncomingLayer, takeIn, type TakeInOptions, type TakenIn } from "./take-in.ts";
+import { type IncomingLayer, takeIn, type TakeInOptions, type TakenIn, wholeLayer } from "./take-in.ts";
 
 /** An image that is to be put into a store; a single layer is one without config. */
 export interface IncomingImage {
@@ -46,23 +47,48 @@ export async function createImage(
   image: IncomingImage,
   options: CreateOptions,
 ): Promise<CreatedImage> {
+  for (let attempt = 1;; attempt++) {
+    const { taken, refused } = await takeInAll(pool, image, options);
+    if (refused.length > 0) return { places: [], refused };
+    const places: LayerPlace[] = [];
+    for (const [i, layer] of image.layers.entries()) {
+      places.push(...await placeLayer(pool, layer, taken[i]!, options));
+    }
+    if (image.config) await recordImage(pool, image, image.config, taken, options.references);
+    await flush(pool.directory);
+    const gone = await firstGone(pool, taken);
+    if (gone === null) return { places, refused };
+    if (attempt < ATTEMPTS) continue;
+    throw new OutputError("store-layer-gone", `The layer ${gone} was removed while the image was put in`, {
+      source: pool.directory,
+      advice: "Run the command again when no gc runs.",
+    });
+  }
+}
+
+/** A garbage collection that runs meanwhile may remove a layer that had no place yet. */
+const ATTEMPTS = 3;
+
+async function firstGone(pool: Pool, taken: readonly LayerRecord[]): Promise<string | null> {
+  for (const { digest } of taken) if (!await wholeLayer(pool, digest)) return digest;
+  return null;
+}
+
+async function takeInAll(
+  pool: Pool,
+  { layers }: IncomingImage,
+  options: CreateOptions,
+): Promise<{ readonly taken: readonly LayerRecord[]; readonly refused: readonly LayerReport[] }> {
   const taken: LayerRecord[] = [];
   const refused: LayerReport[] = [];
-  for (const layer of image.layers) {
+  for (const layer of layers) {
     options.signal?.throwIfAborted();
     const result = await takeIn(pool, layer, options);
     await options.onLayer?.(layer, result);
     if (result.outcome === "refused") refused.push(result.report);
     else taken.push(result.record);
   }
-  if (refused.length > 0) return { places: [], refused };
-  const places: LayerPlace[] = [];
-  for (const [i, layer] of image.layers.entries()) {
-    places.push(...await placeLayer(pool, layer, taken[i]!, options));
-  }
-  if (image.config) await recordImage(pool, image, image.config, taken, options.references);
-  await flush(pool.directory);
-  return { places, refused };
+  return { taken, refused };
 }
 
 /**
@@ -124,7 +150,6 @@ async function recordImage(
     layers: layers.map(({ digest }) => digest),
   };
   for (const reference of references) {
-    const others = (await pool.images(reference)).filter((other) => other.platform !== record.platform);
-    await pool.putImages(reference, [...others, record]);
+    await pool.putImage(reference, record);
   }
 }

@@ -3,21 +3,22 @@
  *
  * @module
  */
-import { mkdir, readdir, rename } from "node:fs/promises";
+import { chmod, lstat, mkdir, mkdtemp, readdir, rename } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import process from "node:process";
 import { nativeHashes } from "../digest/native.ts";
-import { DigestMismatch, LayerproofError, OutputError, SourceError } from "../errors.ts";
+import { DigestMismatch, FormatError, LayerproofError, OutputError, SourceError } from "../errors.ts";
 import { type Compression, recompress, type Recompressed, verifyRecompressed } from "../export/recompress.ts";
+import { tarStream } from "../export/tar-stream.ts";
 import { blobPath, DOCUMENT_LIMIT } from "../oci/blobs.ts";
-import { type BlobDescriptor, parseManifest } from "../oci/manifest.ts";
+import { type BlobDescriptor, parseConfig, parseManifest } from "../oci/manifest.ts";
 import { parsePlatform } from "../oci/platform.ts";
 import { AtomicFile, writing } from "../output/file.ts";
-import { type ClosableSource, openFile, readSmallFile } from "../source/file.ts";
+import { type ClosableSource, openFile, requireRegularFile } from "../source/file.ts";
+import { piecesOf } from "../source/streams.ts";
 import type { Progress } from "../verify/options.ts";
 import { FileSink } from "./file-sink.ts";
 import { documentPath, layerPath } from "./paths.ts";
-import { BLOB, flush, type Pool, removeTree } from "./pool.ts";
+import { BLOB, flush, type Pool, readStoreFile, removeTree } from "./pool.ts";
 import { rebuiltTar } from "./rebuild.ts";
 import { COMPRESSION, type DocumentRecord, type ImageRecord, type LayerRecord } from "./record.ts";
 import type { Verify } from "./take-in.ts";
@@ -80,10 +81,15 @@ export async function exportImage(
   const images = await pool.images(reference);
   if (images.length === 0) throw noImage(pool, reference);
   await refuseExisting(output);
-  const work = join(dirname(output), `.${basename(output)}.layerproof-${process.pid}.tmp`);
-  await removeTree(work);
+  const work = await writing(
+    output,
+    () => mkdtemp(join(dirname(output), `.${basename(output)}.layerproof-`)),
+  );
   try {
-    await writing(work, () => mkdir(`${work}/blobs/sha256`, { recursive: true }));
+    await writing(work, async () => {
+      await chmod(work, 0o755);
+      await mkdir(`${work}/blobs/sha256`, { recursive: true });
+    });
     const entries: IndexEntry[] = [];
     for (const image of images) entries.push(await new ImageExport(pool, work, options).run(image));
     const named = entries.length === 1 ? entries[0]! : await writeIndex(work, entries);
@@ -110,8 +116,13 @@ function noImage(pool: Pool, reference: string): SourceError {
 }
 
 async function refuseExisting(output: string): Promise<void> {
-  const found = await readdir(output).catch((error) => error.code === "ENOTDIR" ? ["file"] : []);
-  if (found.length === 0) return;
+  const place = await lstat(output).catch(() => null);
+  // The directory in which one is, a mount point and a link cannot be renamed over.
+  const here = [".", "..", ""].includes(basename(output));
+  const found = here
+    ? [output]
+    : await readdir(output).catch((error) => error.code === "ENOTDIR" ? ["file"] : []);
+  if (found.length === 0 && !place?.isSymbolicLink()) return;
   throw new OutputError("output-exists", `${output} is there already`, {
     source: output,
     advice: "Give a directory that is not there yet.",
@@ -141,6 +152,8 @@ class ImageExport {
     await writeBlob(this.#work, config);
     const manifest = image.manifest && await this.#document(image.manifest);
     const old = manifest && parseManifest(manifest, `manifest ${image.manifest!.digest}`);
+    await this.#checkDiffIDs(image, config);
+    if (old && old.config.digest !== image.config.digest) throw notTogether(image, "manifest and config");
     const layers: IndexEntry[] = [];
     let asItWas = manifest !== null;
     for (const [i, digest] of image.layers.entries()) {
@@ -171,9 +184,18 @@ class ImageExport {
     return { mediaType: MANIFEST_TYPE, ...await writeBlob(this.#work, bytes), ...platform };
   }
 
+  /** The store's record is not proof: another image's config would make another image of these layers. */
+  async #checkDiffIDs(image: ImageRecord, config: Uint8Array): Promise<void> {
+    const { diffIDs } = parseConfig(config, `config ${image.config.digest}`);
+    const records = await Promise.all(image.layers.map((digest) => this.#record(digest)));
+    const same = records.length === diffIDs.length &&
+      records.every(({ diffID }, i) => diffID === diffIDs[i]);
+    if (!same) throw notTogether(image, "layers and config");
+  }
+
   async #document({ digest }: DocumentRecord): Promise<Uint8Array> {
     const path = this.#pool.path(documentPath(digest));
-    const bytes = await readSmallFile(path, DOCUMENT_LIMIT);
+    const bytes = await readStoreFile(path, DOCUMENT_LIMIT);
     const actual = await sha256Of(bytes);
     if (actual === digest) return bytes;
     throw new DigestMismatch("store-document-changed", `The document ${path} was changed`, {
@@ -211,12 +233,29 @@ class ImageExport {
     return { diffID, original: digest, ...written, because };
   }
 
+  /** Out of the files, or out of the blob where the layer has no tar-split. What is read back is verified either way. */
+  async *#tarOf(record: LayerRecord): AsyncGenerator<Uint8Array, void, void> {
+    if (record.tarSplit !== null) return yield* rebuiltTar(this.#pool, record);
+    const source = await this.#openBlob(record);
+    try {
+      yield* piecesOf(tarStream(source));
+    } finally {
+      await source.close();
+    }
+  }
+
+  async #openBlob({ digest }: LayerRecord): Promise<ClosableSource> {
+    const path = `${this.#pool.path(layerPath(digest))}/${BLOB}`;
+    await requireRegularFile(path);
+    return await openFile(path);
+  }
+
   /** @returns null if the blob is in the layout now, else why it is not */
   async #copy(record: LayerRecord): Promise<string | null> {
     const place = blobPath(this.#work, record.digest);
     let source: ClosableSource;
     try {
-      source = await openFile(`${this.#pool.path(layerPath(record.digest))}/${BLOB}`);
+      source = await this.#openBlob(record);
     } catch (error) {
       if (!(error instanceof LayerproofError)) throw error;
       return error.message;
@@ -251,13 +290,21 @@ class ImageExport {
     const file = await AtomicFile.create(temporary, 0o644);
     let written: Recompressed;
     try {
-      const tar = rebuiltTar(this.#pool, record);
+      const tar = this.#tarOf(record);
       written = await recompress(tar, compression, (bytes) => file.write(bytes), { ...signal && { signal } });
     } catch (error) {
       await file.abort();
       throw error;
     }
     await file.commit();
+    if (written.diffID !== record.diffID) {
+      throw new DigestMismatch("store-blob-changed", `The layer ${record.digest} was changed`, {
+        source: record.digest,
+        expected: record.diffID,
+        actual: written.diffID,
+        advice: "Run layerproof store create again.",
+      });
+    }
     // What is on disk is what counts, not what went there.
     const source = await openFile(temporary);
     try {
@@ -274,6 +321,17 @@ class ImageExport {
     this.#compressions.set(written.digest, compression);
     return { digest: written.digest, size: written.size };
   }
+}
+
+function notTogether({ config }: ImageRecord, what: string): FormatError {
+  return new FormatError(
+    "store-image-changed",
+    `The ${what} of the image ${config.digest} do not belong together`,
+    {
+      source: config.digest,
+      advice: "The store was changed: run layerproof store create again.",
+    },
+  );
 }
 
 function compressionOf({ compression }: LayerRecord): Compression {

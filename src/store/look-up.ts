@@ -4,7 +4,7 @@
  * @module
  */
 import { constants } from "node:fs";
-import { access } from "node:fs/promises";
+import { access, stat } from "node:fs/promises";
 import { isDigest } from "../digest/digest.ts";
 import { LayerproofError } from "../errors.ts";
 import { EXPECTED_DIFF_ID, type LayerInfo } from "./info.ts";
@@ -64,10 +64,15 @@ export async function examinePlace(pool: Pool, place: LayerPlace): Promise<Found
     await access(`${directory}/${name}`, constants.F_OK).catch(() => problems.push(`${name} is not there`));
   }
   const info = await orProblem(() => infoAt(pool, place), problems);
+  const blob = await stat(`${directory}/${BLOB}`).catch(() => null);
+  if (blob && !blob.isFile()) problems.push("blob is no file");
   const blobDigest = await blobDigestAt(pool, place);
   if (blobDigest === null) problems.push("its links were not made by this program");
   const record = blobDigest === null ? null : await orProblem(() => pool.layer(blobDigest), problems);
   const identity = record && identityOf(record, place.digest);
+  if (record && blob?.isFile() && blob.size !== record.size) {
+    problems.push(`blob has ${blob.size} bytes, right is ${record.size}`);
+  }
   if (record && !identity) problems.push("the layer has neither this blob digest nor this TOC digest");
   if (record && info) {
     problems.push(...differences(info, record, identity === "TOC digest" ? place.digest : null));

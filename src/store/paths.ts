@@ -6,7 +6,7 @@
  * <store>/<digest>/{…}                                        layout "digest": storage.conf "<store>"
  * <store>/base64(key=value)/base64(key=value)/…/{…}           layout "keys", in every order of the keys
  * <store>/.layerproof/layers/<hex>/{diff,blob,tar-split.zst,layer.json}
- * <store>/.layerproof/images/base64(reference)                JSON: which images have this reference
+ * <store>/.layerproof/images/base64(reference)/<platform>.json   which image has this reference
  * <store>/.layerproof/documents/<hex>                         manifests and configs
  * <store>/.layerproof/tmp/<pid>.<start>.<random>/             work under way
  * ```
@@ -136,7 +136,7 @@ export function documentPath(digest: string): string {
   return `${POOL}/documents/${hexOf(digest)}`;
 }
 
-/** File that says which images have this reference, relative to the store. @throws as `component` */
+/** Directory of the files that say which images have this reference, relative to the store. @throws as `component` */
 export function imagePath(reference: string): string {
   return `${POOL}/images/${component(reference)}`;
 }

@@ -8,9 +8,8 @@ import { dirname, relative } from "node:path";
 import { writing } from "../output/file.ts";
 import { INFO_LIMIT, infoOf, type LayerInfo, parseInfo } from "./info.ts";
 import { decodeComponent, decodeDigest, decodeKey, layerPath, type LayerPlace, POOL } from "./paths.ts";
-import { BLOB, DIFF, exists, names, type Pool, removeTree } from "./pool.ts";
+import { BLOB, DIFF, directories, exists, names, type Pool, readStoreFile, removeTree } from "./pool.ts";
 import type { LayerRecord } from "./record.ts";
-import { readSmallFile } from "../source/file.ts";
 
 export const INFO = "info";
 export const USE = "use";
@@ -94,15 +93,30 @@ export async function blobDigestAt(pool: Pool, place: LayerPlace): Promise<strin
   return await leadsTo(pool, place, digest) ? digest : null;
 }
 
+/**
+ * Blob digests of all layers that anything at a place speaks of, also where the place is damaged or was copied: what may be
+ * in use must not be removed.
+ */
+export async function digestsNamedAt(pool: Pool, place: LayerPlace): Promise<string[]> {
+  const found = new Set<string>([place.digest]);
+  for (const name of [DIFF, BLOB]) {
+    const target = await readlink(`${pool.path(place.path)}/${name}`).catch(() => "");
+    for (const [hex] of target.matchAll(/[0-9a-f]{64}/g)) found.add(`sha256:${hex}`);
+  }
+  const named = await infoAt(pool, place).then((info) => info["compressed-diff-digest"], () => undefined);
+  if (named !== undefined) found.add(named);
+  return [...found];
+}
+
 /** What a client would read there. @throws {SourceError | FormatError} */
 export async function infoAt(pool: Pool, place: LayerPlace): Promise<LayerInfo> {
   const path = `${pool.path(place.path)}/${INFO}`;
-  return parseInfo(await readSmallFile(path, INFO_LIMIT), path);
+  return parseInfo(await readStoreFile(path, INFO_LIMIT), path);
 }
 
 /** Every place of the store, in the order of names. @throws {SourceError} `store-unreadable` */
 export async function* allPlaces(pool: Pool): AsyncGenerator<LayerPlace, void, void> {
-  for (const name of await names(pool.directory)) {
+  for (const name of await directories(pool.directory)) {
     if (name === POOL) continue;
     const digest = decodeDigest(name);
     if (digest !== null) yield { layout: "digest", path: name, reference: null, digest };
@@ -110,7 +124,7 @@ export async function* allPlaces(pool: Pool): AsyncGenerator<LayerPlace, void, v
     else {
       const reference = decodeComponent(name);
       if (reference === null) continue;
-      for (const inner of await names(pool.path(name))) {
+      for (const inner of await directories(pool.path(name))) {
         const of = decodeDigest(inner);
         if (of !== null) yield { layout: "reference", path: `${name}/${inner}`, reference, digest: of };
       }
@@ -133,7 +147,7 @@ async function* keyPlaces(
   const reference = keys.find(({ key }) => key === "reference")?.value ?? null;
   const inner = await names(pool.path(path));
   if (digest !== null && inner.includes(INFO)) yield { layout: "keys", path, reference, digest };
-  for (const name of inner) yield* keyPlaces(pool, `${path}/${name}`, keys);
+  for (const name of await directories(pool.path(path))) yield* keyPlaces(pool, `${path}/${name}`, keys);
 }
 
 /** Takes a place out of the store, and the directories that held nothing else. @throws {OutputError} */

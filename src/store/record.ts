@@ -63,7 +63,7 @@ const MAX_NODES = 1_000_000;
 const NO_KEYS: ReadonlyMap<string, string> = new Map();
 
 /** The file of a record: JSON that a person can read. */
-export function encodeRecord(record: LayerRecord | readonly ImageRecord[]): string {
+export function encodeRecord(record: LayerRecord | ImageRecord): string {
   return `${JSON.stringify(record, null, 2)}\n`;
 }
 
@@ -99,17 +99,16 @@ export function parseLayerRecord(bytes: Uint8Array, path: string): LayerRecord {
 }
 
 /** @throws {FormatError} `store-record` */
-export function parseImageRecords(bytes: Uint8Array, path: string): readonly ImageRecord[] {
-  return reading(path, () =>
-    asArray(parsed(bytes, path), path).map((value) => {
-      const object = asObject(value, path, NO_KEYS);
-      return {
-        manifest: optional(object["manifest"], aDocument, path) ?? null,
-        config: aDocument(object["config"], path),
-        platform: optional(object["platform"], asString, path) ?? null,
-        layers: asArray(object["layers"], `layers of ${path}`).map((digest) => aDigest(digest, path)),
-      };
-    }));
+export function parseImageRecord(bytes: Uint8Array, path: string): ImageRecord {
+  return reading(path, () => {
+    const object = asObject(parsed(bytes, path), path, NO_KEYS);
+    return {
+      manifest: optional(object["manifest"], aDocument, path) ?? null,
+      config: aDocument(object["config"], path),
+      platform: optional(object["platform"], asString, path) ?? null,
+      layers: asArray(object["layers"], `layers of ${path}`).map((digest) => aDigest(digest, path)),
+    };
+  });
 }
 
 function parsed(bytes: Uint8Array, path: string): unknown {
@@ -138,7 +137,7 @@ function reading<T>(path: string, read: () => T): T {
     throw new FormatError("store-record", `Cannot read ${path}: ${cause.message}`, {
       source: path,
       cause,
-      advice: "It was changed or is damaged: remove the layer or image, and create it again.",
+      advice: "It was changed or is damaged: run layerproof store create again.",
     });
   }
 }

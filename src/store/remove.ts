@@ -5,7 +5,7 @@
  */
 import { lstat } from "node:fs/promises";
 import { decodeComponent, documentPath, imagePath, layerPath, type LayerPlace, POOL } from "./paths.ts";
-import { allPlaces, blobDigestAt, removePlace } from "./places.ts";
+import { allPlaces, blobDigestAt, digestsNamedAt, removePlace } from "./places.ts";
 import { names, type Pool } from "./pool.ts";
 
 /** What was, or would be, removed. Paths are relative to the store. */
@@ -87,8 +87,7 @@ export async function collectGarbage(pool: Pool, options: GarbageOptions = {}): 
     }
   }
   for await (const place of allPlaces(pool)) {
-    const blob = await blobDigestAt(pool, place);
-    if (blob !== null) usedLayers.add(blob);
+    for (const digest of await digestsNamedAt(pool, place)) usedLayers.add(digest);
   }
   const layers: string[] = [], documents: string[] = [];
   for (const digest of await pool.layers()) {

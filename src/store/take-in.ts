@@ -4,8 +4,9 @@
  * @module
  */
 import { constants } from "node:fs";
-import { copyFile, link, mkdir, rename } from "node:fs/promises";
-import { LayerproofError } from "../errors.ts";
+import { copyFile, link, lstat, mkdir, realpath, rename, utimes } from "node:fs/promises";
+import process from "node:process";
+import { FormatError, LayerproofError, SourceError } from "../errors.ts";
 import type { Extraction } from "../extract/extract.ts";
 import { extractLayer } from "../extract/extract.ts";
 import { writing } from "../output/file.ts";
@@ -16,7 +17,7 @@ import type { Expectations, Progress, VerifyOptions } from "../verify/options.ts
 import type { LayerReport } from "../verify/report.ts";
 import { VERSION } from "../version.ts";
 import { FileSink } from "./file-sink.ts";
-import { BLOB, DIFF, exists, flush, isDirectory, type Pool, RECORD, removeTree, TAR_SPLIT } from "./pool.ts";
+import { BLOB, DIFF, flush, isDirectory, type Pool, RECORD, removeTree, TAR_SPLIT } from "./pool.ts";
 import { layerPath } from "./paths.ts";
 import { sha256OfFile } from "./rebuild.ts";
 import { COMPRESSION, encodeRecord, type LayerRecord } from "./record.ts";
@@ -66,14 +67,29 @@ export async function takeIn(pool: Pool, layer: IncomingLayer, options: TakeInOp
 async function presentLayer(pool: Pool, expect: Expectations): Promise<LayerRecord | null> {
   const digest = expect.digest?.value ?? expect.descriptor?.value.digest;
   if (digest === undefined) return null;
-  const record = await pool.layer(digest);
-  return record && isAsExpected(record, expect) && await isWhole(pool, digest) ? record : null;
+  const record = await wholeLayer(pool, digest);
+  if (!record || !isAsExpected(record, expect)) return null;
+  // So that garbage collection takes it for young until it has its place.
+  await touch(pool.path(layerPath(digest)));
+  return record;
 }
 
-/** A user may have deleted a blob to save room. */
-async function isWhole(pool: Pool, digest: string): Promise<boolean> {
+/** The layer with this blob digest, if as much of it is there as can be told without reading it; else it is made anew. */
+export async function wholeLayer(pool: Pool, digest: string): Promise<LayerRecord | null> {
+  const record = await pool.layer(digest).catch((error) => {
+    if (!(error instanceof FormatError)) throw error;
+    return null;
+  });
+  if (!record) return null;
   const directory = pool.path(layerPath(digest));
-  return await isDirectory(`${directory}/${DIFF}`) && await exists(`${directory}/${BLOB}`);
+  const blob = await lstat(`${directory}/${BLOB}`).catch(() => null);
+  const whole = blob?.isFile() && blob.size === record.size && await isDirectory(`${directory}/${DIFF}`);
+  return whole ? record : null;
+}
+
+async function touch(path: string): Promise<void> {
+  const now = new Date();
+  await writing(path, () => utimes(path, now, now));
 }
 
 function isAsExpected(
@@ -123,6 +139,9 @@ class TakeIn {
     const { source, blob } = await this.#source();
     let extraction: Extraction | null = null;
     let split: FileSink | null = null;
+    // A pipe that delivers nothing must not hold the cleaning up.
+    const stop = () => void source.close().catch(() => {});
+    signal?.addEventListener("abort", stop, { once: true });
     try {
       extraction = await extractLayer(`${this.#directory}/${DIFF}`, { ...signal && { signal } });
       split = await FileSink.create(`${this.#directory}/${TAR_SPLIT}`, "zstd");
@@ -140,6 +159,7 @@ class TakeIn {
         ...signal && { signal },
         ...this.#options.onProgress && { onProgress: this.#options.onProgress },
       });
+      if (report.size === 0 && report.result !== "verified") throw emptyBlob(this.#layer.name);
       if (!canBeStored(report)) {
         return { outcome: "refused", record: null, report };
       }
@@ -161,10 +181,10 @@ class TakeIn {
         notSet: notSet.map(({ detail, ...rest }) => ({ ...rest, detail: detail ?? null })),
         by: `layerproof ${VERSION}`,
       };
-      await this.#settle(record);
-      return { outcome: "stored", record, report };
+      return { outcome: "stored", record: await this.#settle(record), report };
     } finally {
-      source.close().catch(() => {});
+      signal?.removeEventListener("abort", stop);
+      stop();
       // What has been ended takes no harm.
       await Promise.all([extraction?.abort(), split?.abort(), blob?.abort()]);
     }
@@ -176,39 +196,62 @@ class TakeIn {
     const place = `${this.#directory}/${BLOB}`;
     if (path !== null && await linkOrCopy(path, place, this.#options.copy ?? false)) {
       // What is read is what stays, also if somebody else changes the other file's name meanwhile.
+      await requireOwnFile(place, name);
       return { source: await openFile(place, name), blob: null };
     }
     return { source: await this.#layer.open(), blob: await FileSink.create(place, null) };
   }
 
   /** The layer gets its place in the pool. */
-  async #settle(record: LayerRecord): Promise<void> {
+  async #settle(record: LayerRecord): Promise<LayerRecord> {
     await this.#pool.writeFile(
       `${this.#directory.slice(this.#pool.directory.length + 1)}/${RECORD}`,
       encodeRecord(record),
     );
     await flush(this.#directory);
     const place = this.#pool.path(layerPath(record.digest));
-    await writing(place, async () => {
+    const merged = await writing(place, async () => {
       while (true) {
         try {
-          return await rename(this.#directory, place);
+          await rename(this.#directory, place);
+          return null;
         } catch (cause) {
           const { code } = cause as { code?: unknown };
           if (code !== "ENOTEMPTY" && code !== "EEXIST") throw cause;
           // Somebody else was faster, and may have it in use already.
-          if (await isWhole(this.#pool, record.digest)) return;
+          const other = await wholeLayer(this.#pool, record.digest);
+          if (other) return await this.#merge(other, record);
           await this.#pool.discard(place);
         }
       }
     });
-    await flush(this.#pool.path(layerPath(record.digest)));
+    await flush(place);
+    return merged ?? record;
+  }
+
+  /** The same blob with other annotations may have proved another TOC digest. */
+  async #merge(known: LayerRecord, found: LayerRecord): Promise<LayerRecord> {
+    const tocDigests = [...new Set([...known.tocDigests, ...found.tocDigests])];
+    const merged = { ...known, tocDigests };
+    if (tocDigests.length > known.tocDigests.length) {
+      await this.#pool.writeFile(`${layerPath(known.digest)}/${RECORD}`, encodeRecord(merged));
+    }
+    return merged;
   }
 }
 
-/** @returns whether the file is in its place now */
-async function linkOrCopy(from: string, to: string, copy: boolean): Promise<boolean> {
-  if (!copy) {
+/**
+ * A link where nobody else can write to the file, else a copy. What is no regular file (a FIFO, whose "copy" would be
+ * empty) goes through the reader.
+ * @returns whether the file is in its place now
+ */
+async function linkOrCopy(path: string, to: string, copy: boolean): Promise<boolean> {
+  // A link in the pool to a file somewhere else would be none of ours.
+  const from = await realpath(path).catch(() => path);
+  const found = await lstat(from).catch(() => null);
+  if (!found?.isFile()) return false;
+  const own = (found.uid === process.getuid?.() || found.uid === 0) && (found.mode & 0o022) === 0;
+  if (!copy && own) {
     try {
       await link(from, to);
       return true;
@@ -226,6 +269,23 @@ async function linkOrCopy(from: string, to: string, copy: boolean): Promise<bool
   }
 }
 
+/** Nobody makes an empty blob: it is a pipe that was closed, or a file that was cut. */
+function emptyBlob(name: string): FormatError {
+  return new FormatError("store-empty-blob", `${name} is empty`, {
+    source: name,
+    advice: "If it is meant to be, say so by --digest.",
+  });
+}
+
+/** Somebody may have put something else in the file's place before it was linked or copied. */
+async function requireOwnFile(place: string, name: string): Promise<void> {
+  if ((await lstat(place)).isFile()) return;
+  throw new SourceError("source-not-a-file", `${name} is no regular file any more`, {
+    source: name,
+    advice: "Something changes the image while it is read.",
+  });
+}
+
 /** A blob whose descriptor has the annotations of another one is served by its own digest, as a plain layer. */
 function canBeStored(report: LayerReport): boolean {
   if (report.digest === null || report.diffID === null || report.error) return false;
@@ -239,13 +299,19 @@ function compressionOf({ format }: LayerReport): number {
   return format === "gzip" || format === "estargz" ? COMPRESSION.gzip : COMPRESSION.zstd;
 }
 
-/** Only of a TOC that was read, and whose every entry and chunk agrees with the tar. */
+/**
+ * Only of a TOC that was read, whose every entry agrees with the tar, and which names a digest of every chunk: else two
+ * layers of other contents could have the same TOC.
+ */
 function tocDigestsOf({ claims, tocDigest }: LayerReport): string[] {
   const holds = (name: string): boolean => {
     const found = claims.filter(({ claim }) => claim === name);
     return found.length > 0 && found.every(({ status }) => status === "verified" || status === "consistent");
   };
-  if (tocDigest === null || !holds("toc") || !holds("tocMatchesTar")) return [];
+  const bound = claims.every(({ claim, status }) =>
+    claim !== "chunks" || ["verified", "consistent", "absent"].includes(status)
+  );
+  if (tocDigest === null || !holds("toc") || !holds("tocMatchesTar") || !bound) return [];
   const proved = claims.filter(({ claim, status }) => claim === "tocDigest" && status === "verified");
   return [...new Set([tocDigest, ...proved.map(({ expected }) => expected!)])];
 }

@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -152,6 +153,49 @@ describe("export oci", () => {
     expect(stderr).toContain("[store-document-changed]");
     expect(status).toBe(1);
     expect(existsSync(output)).toBe(false);
+  });
+
+  test.each<[string, (store: string) => void]>([
+    ["a record with another image's config", (store) => {
+      const [reference] = readdirSync(join(store, ".layerproof/images"));
+      const [file] = readdirSync(join(store, ".layerproof/images", reference!));
+      const path = join(store, ".layerproof/images", reference!, file!);
+      const config = imageConfig([row("big.tar.gz").diffID]);
+      writeFileSync(join(store, ".layerproof/documents", sha256(config).slice(7)), config);
+      const record = JSON.parse(readFileSync(path, "utf8"));
+      writeFileSync(
+        path,
+        JSON.stringify({ ...record, config: { ...record.config, digest: sha256(config) } }),
+      );
+    }],
+    ["one layer's record in the place of another's", (store) => {
+      const record = (name: string) =>
+        join(store, ".layerproof/layers", row(name).digest.slice(7), "layer.json");
+      writeFileSync(record("tree.esgz"), readFileSync(record("tree.zstdchunked")));
+    }],
+  ])("%s: no image is written", async (_, change) => {
+    const { store, output } = await stored();
+    change(store);
+    const { status, stderr } = await cli(["export", "oci", REFERENCE, store, "-o", output]);
+    expect(stderr).toMatch(/store-image-changed|store-record/);
+    expect(status).not.toBe(0);
+    expect(readdirSync(join(output, ".."))).toEqual([]);
+  });
+
+  test.each([".", "link"])("-o %s is refused before anything is read", async (name) => {
+    const { store, output } = await stored(["big.tar.gz"]);
+    const directory = join(output, "..");
+    mkdirSync(join(directory, "empty"));
+    symlinkSync("empty", join(directory, "link"));
+    const { stderr } = await cli([
+      "export",
+      "oci",
+      REFERENCE,
+      store,
+      "-o",
+      name === "." ? `${directory}/.` : join(directory, name),
+    ]);
+    expect(stderr).toContain("[output-exists]");
   });
 
   test("an image out of a docker-archive gets a manifest", async () => {

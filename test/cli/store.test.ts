@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -17,8 +18,8 @@ import { join } from "node:path";
 import process from "node:process";
 import { describe, expect, test } from "vitest";
 import { fixture, fixtureLayer as layer, fixtureRow as row, FIXTURES as ROWS } from "../support/fixtures.ts";
-import { sha256, tar, writeOciLayout } from "../support/mod.ts";
-import { cli, DIGEST, tempDir } from "./support.ts";
+import { estargz, sha256, tar, writeOciLayout } from "../support/mod.ts";
+import { cli, DIGEST, scriptArgs, shell, tempDir } from "./support.ts";
 
 const REFERENCE = "registry.example/team/app:1";
 const ENCODED = "cmVnaXN0cnkuZXhhbXBsZS90ZWFtL2FwcDox";
@@ -408,6 +409,192 @@ describe("store create", () => {
   });
 });
 
+describe("store create takes nothing but what it has hashed", () => {
+  const LAYER = "test/fixtures/layers/big.tar.gz";
+
+  test("a FIFO is read as a pipe", () => {
+    const directory = tempDir();
+    const fifo = join(directory, "fifo");
+    spawnSync("mkfifo", [fifo]);
+    const store = join(directory, "store");
+    const { status, stdout } = shell(
+      `cat ${LAYER} > ${fifo} & "$RUNTIME" ${
+        scriptArgs("src/cli/main.ts").join(" ")
+      } store create ${fifo} ${store}`,
+    );
+    expect(stdout).toContain(row("big.tar.gz").digest);
+    expect(status).toBe(0);
+    const blob = join(store, row("big.tar.gz").digest, "blob");
+    expect(statSync(blob).isFile()).toBe(true);
+    expect(sha256(readFileSync(blob))).toBe(row("big.tar.gz").digest);
+  });
+
+  test("standard input", () => {
+    const store = join(tempDir(), "store");
+    const main = `"$RUNTIME" ${scriptArgs("src/cli/main.ts").join(" ")}`;
+    for (const source of ["-", "/dev/stdin"]) {
+      const { status } = shell(`cat ${LAYER} | ${main} store create ${source} ${store}`);
+      expect(status).toBe(0);
+      expect(findable(store)).toEqual([row("big.tar.gz").digest]);
+      rmSync(store, { recursive: true });
+    }
+  });
+
+  test("an empty blob is none", async () => {
+    const directory = tempDir();
+    writeFileSync(join(directory, "empty"), "");
+    const { status } = await cli(["store", "create", join(directory, "empty"), join(directory, "store")]);
+    expect(status).not.toBe(0);
+    expect(findable(join(directory, "store"))).toEqual([]);
+  });
+
+  test("a layout whose blobs are links: the store does not depend on where they lead", async () => {
+    const { directory, layers } = layout(["big.tar.gz"]);
+    const path = join(directory, "blobs/sha256", layers[0]!.digest.slice(7));
+    const cas = tempDir();
+    renameSync(path, join(cas, "content"));
+    symlinkSync(join(cas, "content"), path);
+    const store = join(tempDir(), "store");
+    expect((await cli(["store", "create", `oci:${directory}`, store, "--reference", REFERENCE])).status).toBe(
+      0,
+    );
+    rmSync(cas, { recursive: true });
+    expect(sha256(readFileSync(join(store, ENCODED, layers[0]!.digest, "blob")))).toBe(layers[0]!.digest);
+    expect((await cli(["store", "check", store])).status).toBe(0);
+  });
+
+  test("what others can write to is copied", async () => {
+    const { directory, layers } = layout(["big.tar.gz"]);
+    const path = join(directory, "blobs/sha256", layers[0]!.digest.slice(7));
+    spawnSync("chmod", ["666", path]);
+    const store = mkdtempSync(join(directory, "store-"));
+    expect((await cli(["store", "create", `oci:${directory}`, store, "--reference", REFERENCE])).status).toBe(
+      0,
+    );
+    expect(statSync(join(store, ENCODED, layers[0]!.digest, "blob")).ino).not.toBe(statSync(path).ino);
+  });
+
+  test("a TOC that does not bind the contents is no identity", async () => {
+    const directory = tempDir();
+    const made = ["one", "two"].map((data) =>
+      estargz([{ name: "file", data }], {
+        mutateToc: (toc) =>
+          toc.entries.forEach((entry) => {
+            delete entry.digest;
+            delete entry.chunkDigest;
+          }),
+      })
+    );
+    const store = join(tempDir(), "store");
+    for (const [i, { blob }] of made.entries()) {
+      writeFileSync(join(directory, `layer${i}`), blob);
+      await cli(["store", "create", join(directory, `layer${i}`), store]);
+    }
+    // Whatever is served, it is by digests of blobs.
+    expect(findable(store).sort()).toEqual(made.map(({ blob }) => sha256(blob)).sort());
+  });
+
+  test.each<[string, (layer: string) => void]>([
+    ["an empty blob", (layer) => {
+      rmSync(join(layer, "blob"));
+      writeFileSync(join(layer, "blob"), "");
+    }],
+    ["no blob", (layer) => rmSync(join(layer, "blob"))],
+    ["no record", (layer) => rmSync(join(layer, "layer.json"))],
+    ["a damaged record", (layer) => writeFileSync(join(layer, "layer.json"), "{")],
+    ["another layer's record", (layer) => {
+      const text = readFileSync(join(layer, "layer.json"), "utf8");
+      writeFileSync(
+        join(layer, "layer.json"),
+        text.replaceAll(/"digest": "sha256:[0-9a-f]+"/g, `"digest": "${DIGEST}"`),
+      );
+    }],
+    ["no files", (layer) => rmSync(join(layer, "diff"), { recursive: true })],
+  ])("a layer with %s is made anew", async (_, damage) => {
+    const { store, source } = await created(["tree.esgz"]);
+    damage(join(store, ".layerproof/layers", row("tree.esgz").digest.slice(7)));
+    const again = ["store", "create", `oci:${source.directory}`, store, "--reference", REFERENCE];
+    const { status, stdout } = await cli(again);
+    expect(stdout).toContain("verified and extracted");
+    expect(status).toBe(0);
+    expect((await cli(["store", "check", store])).status).toBe(0);
+  });
+
+  test("two platforms under one reference are both remembered", async () => {
+    const store = join(tempDir(), "store");
+    for (const architecture of ["amd64", "arm64", "amd64"]) {
+      const { directory } = layout(["tree.esgz"], { config: { architecture } });
+      expect((await cli(["store", "create", `oci:${directory}`, store, "--reference", REFERENCE])).status)
+        .toBe(0);
+    }
+    const { stdout } = await cli(["store", "info", REFERENCE, store, "--json"]);
+    expect(JSON.parse(stdout).images.map(({ platform }: { platform: string }) => platform).sort())
+      .toEqual(["linux/amd64", "linux/arm64"]);
+  });
+});
+
+describe("a store that somebody prepared", () => {
+  test.each(["", "/tmp", "/layers", "/images", "/documents"])(
+    ".layerproof%s is a link: nothing is touched",
+    async (part) => {
+      const { store, source } = await created(["tree.esgz"]);
+      const victim = tempDir();
+      writeFileSync(join(victim, "1.2"), "");
+      mkdirSync(join(victim, "a".repeat(64)));
+      const path = join(store, `.layerproof${part}`);
+      rmSync(path, { recursive: true });
+      symlinkSync(victim, path);
+      for (
+        const args of [
+          ["gc", "--all", store],
+          ["rm", REFERENCE, store],
+          ["create", `oci:${source.directory}`, store, "--reference", REFERENCE],
+        ]
+      ) {
+        const { status, stderr } = await cli(["store", ...args]);
+        expect(stderr).toContain("[store-unsafe]");
+        expect(status).toBe(4);
+      }
+      expect(readdirSync(victim)).toEqual(["1.2", "a".repeat(64)]);
+    },
+  );
+
+  test("a reference that is a link out of the store", async () => {
+    const { store } = await created(["tree.esgz"]);
+    const victim = tempDir();
+    mkdirSync(join(victim, row("tree.esgz").digest));
+    rmSync(join(store, ENCODED), { recursive: true });
+    symlinkSync(victim, join(store, ENCODED));
+    await cli(["store", "rm", REFERENCE, store]);
+    await cli(["store", "rm", row("tree.esgz").digest, store]);
+    expect(readdirSync(victim)).toEqual([row("tree.esgz").digest]);
+  });
+
+  test("FIFOs in the places of files end nothing in waiting", async () => {
+    const { store } = await created(["tree.esgz"]);
+    const { digest, tocDigest } = row("tree.esgz");
+    for (const path of [join(ENCODED, digest, "info"), join(".layerproof/layers", digest.slice(7), "blob")]) {
+      rmSync(join(store, path));
+      spawnSync("mkfifo", [join(store, path)]);
+    }
+    expect((await cli(["store", "look-up", REFERENCE, digest, store])).stdout).toContain("PROBLEM");
+    expect((await cli(["store", "look-up", REFERENCE, tocDigest!, store])).stdout).toContain(
+      "blob is no file",
+    );
+    expect((await cli(["store", "check", store])).status).toBe(1);
+  });
+
+  test.each(["use", "blob", "info"])("gc keeps the layer of a place without its %s", async (name) => {
+    const { store } = await created(["tree.esgz"]);
+    await cli(["store", "rm", row("tree.esgz").tocDigest!, store]);
+    rmSync(join(store, ".layerproof/images"), { recursive: true });
+    mkdirSync(join(store, ".layerproof/images"));
+    rmSync(join(store, ENCODED, row("tree.esgz").digest, name));
+    await cli(["store", "gc", "--all", store]);
+    expect(readdirSync(join(store, ".layerproof/layers"))).toEqual([row("tree.esgz").digest.slice(7)]);
+  });
+});
+
 describe("store look-up", () => {
   test("says what a client gets, and by which identity", async () => {
     const { store } = await created();
@@ -606,13 +793,21 @@ describe("store ls, info, rm, gc", () => {
   test("gc removes what a killed create left, and nothing of one that runs", async () => {
     const { store } = await created(["tree.esgz"]);
     const start = readFileSync("/proc/self/stat", "utf8").split(") ")[1]!.split(" ")[19];
-    const alive = join(store, `.layerproof/tmp/${process.pid}.${start}.aaaa`);
+    const namespace = readlinkSync("/proc/self/ns/pid").match(/\d+/)![0];
+    const work = (...parts: readonly (string | number | undefined)[]) =>
+      join(store, ".layerproof/tmp", [...parts, "0123456789abcdef"].join("."));
+    const alive = work(namespace, process.pid, start);
     // The number may have been given to another process since.
-    const reused = join(store, `.layerproof/tmp/${process.pid}.1.bbbb`);
-    const dead = join(store, ".layerproof/tmp/4194305.7.cccc");
-    for (const path of [alive, reused, dead]) mkdirSync(join(path, "layer/diff"), { recursive: true });
+    const reused = work(namespace, process.pid, 1);
+    const dead = work(namespace, 4194305, 7);
+    // Of a container, of which nothing can be known; and of nobody.
+    const foreign = work(17, 4194305, 7), strange = join(store, ".layerproof/tmp/notes");
+    for (const path of [alive, reused, dead, foreign, strange]) {
+      mkdirSync(join(path, "layer/diff"), { recursive: true });
+    }
     expect((await cli(["store", "gc", store])).stdout).toContain("2 leftovers removed");
-    expect([alive, reused, dead].map((path) => existsSync(path))).toEqual([true, false, false]);
+    expect([alive, reused, dead, foreign, strange].map((path) => existsSync(path)))
+      .toEqual([true, false, false, true, true]);
   });
 
   test("what is no store", async () => {

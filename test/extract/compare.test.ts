@@ -16,7 +16,7 @@ import { compare, errorOf, extracted, NOT_ROOT, ROOT, system } from "./support.t
 const ITEMS: readonly TarItem[] = [
   { name: "d/", mode: 0o750, mtime: 1000 },
   { name: "d/file", data: "content", mode: 0o644, mtime: 1000.5, xattrs: { "user.a%=b": "v" } },
-  { name: "d/second", typeflag: "1", linkname: "d/file" },
+  { name: "d/second", typeflag: "1", linkname: "d/file", mtime: 1000.5 },
   { name: "d/link", linkname: "/d/file", mtime: 1000 },
   { name: "d/fifo", typeflag: "6", mtime: 1000 },
   { name: "o/", mtime: 1000 },

@@ -21,7 +21,7 @@ interface Row {
 
 /** Why these are refused. */
 const REFUSED: Readonly<Record<string, string>> = {
-  dups: "extract-type-change",
+  dups: "extract-link-attributes",
   "hostile-dotdot": "extract-escapes",
   "hostile-dotdot-inside": "extract-escapes",
   "hostile-file-as-dir": "extract-not-a-directory",

@@ -35,6 +35,22 @@ const refusals: Readonly<Record<string, readonly [code: string, ...items: TarIte
   "a path through a whiteout": ["extract-whiteout-name", { name: ".wh.a/b" }],
   "the owner that chown does not set": ["extract-number", { name: "a", uid: 2 ** 32 - 1 }],
   "an owner below zero": ["extract-number", { name: "a", gid: -2 }],
+  "a part of a path that Linux cannot have": ["extract-name-too-long", { name: "n".repeat(256) }],
+  "the same in bytes": ["extract-name-too-long", { name: "é".repeat(128) }],
+  "a path that Linux cannot have": ["extract-name-too-long", { name: "a/".repeat(2049) }],
+  ...Object.fromEntries(
+    ([
+      ["mode", { mode: 0o4755 }],
+      ["user", { uid: 1000 }],
+      ["group", { gid: 1000 }],
+      ["time", { mtime: 5 }],
+      ["attribute", { xattrs: { "user.a": "2" } }],
+    ] as const).map(([what, changes]) => [`a hard link with another ${what} than its file`, [
+      "extract-link-attributes",
+      { name: "a", xattrs: { "user.a": "1" } },
+      { name: "b", typeflag: "1", linkname: "a", ...changes },
+    ]]),
+  ),
   "a device that Linux does not have": ["extract-number", {
     name: "a",
     typeflag: "3",
@@ -55,6 +71,27 @@ describe("refused", () => {
     // deno-lint-ignore require-await -- what throws must be in a promise
     expect((await errorOf(async () => plan([{ name: "a/b/c/d" }], 3))).code).toBe("entries-limit");
   });
+});
+
+test("a hard link to a link to a file agrees with the file", async () => {
+  const items: TarItem[] = [{ name: "a", mode: 0o600 }, {
+    name: "b",
+    typeflag: "1",
+    linkname: "a",
+    mode: 0o600,
+  }];
+  const third: TarItem = { name: "c", typeflag: "1", linkname: "b" };
+  expect(plan([...items, { ...third, mode: 0o600 }]).members.map(({ link }) => link)).toEqual(["", "a", "b"]);
+  // deno-lint-ignore require-await -- what throws must be in a promise
+  const error = await errorOf(async () => plan([...items, { ...third, mode: 0o700 }]));
+  expect(error.code).toBe("extract-link-attributes");
+});
+
+test("a few bytes do not imply a million directories", async () => {
+  const deep = (first: string) => ({ name: `${first}/${"a/".repeat(2000)}f` });
+  const items = Array.from({ length: 51 }, (_, i) => deep(`d${i}`));
+  // deno-lint-ignore require-await -- what throws must be in a promise
+  expect((await errorOf(async () => plan(items, 10_000_000))).code).toBe("directories-limit");
 });
 
 test("directories are made open, and get their attributes at the end, outer ones first", () => {
