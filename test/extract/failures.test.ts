@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { extractLayer } from "../../src/extract/extract.ts";
 import { type Entry, randomBytes, tar } from "../support/mod.ts";
 import { compare, errorOf, extract, newDirectory, ROOT } from "./support.ts";
