@@ -39,6 +39,10 @@ export {
 export { readTarSplit, type TarSplitReadOptions, type TarSplitRecord } from "./tarsplit/read.ts";
 export { chunkFiles, type ChunkFilesOptions } from "./export/chunks.ts";
 export { type ChunkedLayerOptions, type ChunkedParts, openChunkedLayer } from "./export/chunked-layer.ts";
+export { openLayer, type OpenLayerOptions } from "./chunk/open-layer.ts";
+export { Layer, type LayerFacts, type LayerFile } from "./chunk/layer.ts";
+export { type DirectoryEntry, type NodeKind, type NodeStat } from "./chunk/tree.ts";
+export { type ChunkCache, MemoryChunkCache } from "./chunk/cache.ts";
 export { tarStream, type TarStreamOptions } from "./export/tar-stream.ts";
 export { blobSource, type LayerSource, memorySource, streamSource } from "./source/source.ts";
 export {
@@ -52,7 +56,7 @@ export { kernelHashes } from "./digest/kernel.ts";
 export type { WorkerPool } from "./workers/pool.ts";
 export { isDigest, parseDigest } from "./digest/digest.ts";
 export type { EntryKind, SparseExtent, SparseInfo, TarEntry, TarFormat, Timestamp } from "./tar/entry.ts";
-export { encodeName, escapeName } from "./tar/names.ts";
+export { decodeName, encodeName, escapeName } from "./tar/names.ts";
 export {
   DigestMismatch,
   type ErrorDetails,

@@ -3,8 +3,7 @@
  *
  * @module
  */
-import { FormatError } from "../errors.ts";
-import { escapeName } from "../tar/names.ts";
+import { type ChunkName, noDigest, wrongPlace } from "../chunk/errors.ts";
 import type { TocChunk, TocFile } from "../toc/model.ts";
 
 /** A chunk that lies inside of the blob: its frame begins at `offset` and is complete at `end`. */
@@ -19,8 +18,7 @@ export interface Place extends TocChunk {
  * @throws {FormatError} `chunk-position`, `chunk-no-digest`
  */
 export function placesOf(file: TocFile, blobSize: number): Place[] {
-  const { chunks, endOffset, name } = file;
-  const entry = escapeName(name);
+  const { chunks, endOffset } = file;
   const places: Place[] = [];
   let runEnd = 0;
   for (let i = chunks.length - 1; i >= 0; i--) {
@@ -29,19 +27,9 @@ export function placesOf(file: TocFile, blobSize: number): Place[] {
     // A run of zeros need not be in the blob.
     if (!chunk.zeros) {
       if (chunk.offset >= end || end > blobSize || chunk.innerOffset !== 0) {
-        const where = `bytes ${chunk.offset} to ${end}`;
-        throw new FormatError(
-          "chunk-position",
-          `The TOC places the ${what(file, chunk)} at ${where}, where it cannot be`,
-          { entry, blobOffset: chunk.offset, advice: "The TOC is damaged, or is not of this blob." },
-        );
+        throw wrongPlace(nameOf(file, chunk), end);
       }
-      if (chunk.digest === null) {
-        throw new FormatError("chunk-no-digest", `The TOC has no digest of the ${what(file, chunk)}`, {
-          entry,
-          advice: "It cannot be checked by itself: have the tar made from the whole blob.",
-        });
-      }
+      if (chunk.digest === null) throw noDigest(nameOf(file, chunk));
     }
     // From right to left: what follows has its end already.
     if (i === chunks.length - 1 || chunk.zeros || chunks[i + 1]!.zeros) runEnd = end;
@@ -50,10 +38,7 @@ export function placesOf(file: TocFile, blobSize: number): Place[] {
   return places.reverse();
 }
 
-/** A chunk in a message. */
-export function what({ name, chunks }: TocFile, { chunkOffset, length }: TocChunk): string {
-  const entry = escapeName(name);
-  return chunks.length === 1
-    ? `content of ${entry}`
-    : `chunk of ${entry} at ${chunkOffset} (${length} bytes)`;
+/** A chunk for messages. */
+export function nameOf({ name, chunks }: TocFile, { chunkOffset, length, offset }: TocChunk): ChunkName {
+  return { name, whole: chunks.length === 1, chunkOffset, length, offset };
 }

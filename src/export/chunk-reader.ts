@@ -3,15 +3,15 @@
  *
  * @module
  */
-import { type CodecTools, decoderFor, loadTools } from "../codec/open.ts";
-import type { CodecEvents } from "../codec/events.ts";
+import { stretchDecoder } from "../chunk/decode.ts";
+import { named, what, wrongDigest, wrongLength } from "../chunk/errors.ts";
+import { type CodecTools, loadTools } from "../codec/open.ts";
 import type { BatchHasher, HashBackend, Hasher } from "../digest/hasher.ts";
-import { DigestMismatch, FormatError, LayerproofError, LimitExceeded, SourceError } from "../errors.ts";
+import { DigestMismatch, LayerproofError, SourceError } from "../errors.ts";
 import { escapeName } from "../tar/names.ts";
 import type { TocFile } from "../toc/model.ts";
-import type { SeekableSource } from "../verify/load-toc.ts";
-import { NO_EVENTS } from "../verify/toc-facts.ts";
-import { type Place, placesOf, what } from "./chunk-places.ts";
+import type { SeekableSource } from "../source/tail.ts";
+import { nameOf, type Place, placesOf } from "./chunk-places.ts";
 
 /** Chunks up to this length are decoded once, and kept until they are checked. Writers make chunks of 64 KiB on average. */
 const KEPT = 8 * 2 ** 20;
@@ -23,8 +23,6 @@ const STEP = 1024;
 const ZEROS = 1 << 18;
 /** Milliseconds after which others get a turn: Ctrl-C among them. */
 const TURN_MS = 20;
-
-const ADVICE = "The blob is damaged, or is not the one that the TOC is of: fetch it again.";
 
 /** Keeps hashes, decoder and buffers for file after file. One file at a time. */
 export class ChunkReader {
@@ -148,12 +146,16 @@ export class ChunkReader {
     }
     if (`sha256:${sha256.finish()}` === place.digest) return;
     const { name } = this.#source;
-    throw new SourceError("source-changed", `The ${what(file, place)} changed in ${name} while it was read`, {
-      source: name,
-      entry: escapeName(file.name),
-      blobOffset: place.offset,
-      advice: "Something writes to it: try again when it is complete.",
-    });
+    throw new SourceError(
+      "source-changed",
+      `The ${what(nameOf(file, place))} changed in ${name} while it was read`,
+      {
+        source: name,
+        entry: escapeName(file.name),
+        blobOffset: place.offset,
+        advice: "Something writes to it: try again when it is complete.",
+      },
+    );
   }
 
   async *#decoded(file: TocFile, place: Place): AsyncGenerator<Uint8Array, void, void> {
@@ -192,38 +194,28 @@ export class ChunkReader {
     this.#turn = performance.now();
   }
 
-  /**
-   * Decodes one chunk, whose length is bounded; what is wrong with it has its name. The checksums of frames are not
-   * asked: all that they could find, the chunk's SHA-256 finds.
-   */
+  /** Decodes one chunk, whose length is bounded; what is wrong with it has its name. */
   #decoder(
     file: TocFile,
     place: Place,
     data: (bytes: Uint8Array) => void,
   ): { push(bytes: Uint8Array): void; end(): void } {
-    let length = 0;
-    const events: CodecEvents = {
-      ...NO_EVENTS,
-      data(bytes) {
-        length += bytes.length;
-        if (length > place.length) throw wrongLength(file, place, `more than ${place.length}`);
-        data(bytes);
-      },
-    };
-    const options = { zstdWindow: this.#zstdWindow, blobOffset: place.offset };
-    const decoder = decoderFor("zstd", events, this.#tools, options);
+    const { offset, length } = place;
+    const tooLong = () => wrongLength(nameOf(file, place), `more than ${length}`);
+    const stretch = { blobOffset: offset, skip: 0, length, tooLong };
+    const decoder = stretchDecoder(this.#tools, this.#zstdWindow, stretch, data);
     const attempt = (work: () => void): void => {
       try {
         work();
       } catch (error) {
-        throw named(file, place, error);
+        throw named(nameOf(file, place), error);
       }
     };
     return {
       push: (bytes) => attempt(() => decoder.push(bytes)),
       end() {
         attempt(() => decoder.end());
-        if (length < place.length) throw wrongLength(file, place, `${length}`);
+        if (decoder.length < length) throw wrongLength(nameOf(file, place), `${decoder.length}`);
       },
     };
   }
@@ -284,39 +276,5 @@ function* zeros(length: number): Generator<Uint8Array, void, void> {
 }
 
 function check(file: TocFile, place: Place, actual: string): void {
-  const { digest } = place;
-  if (actual === digest) return;
-  throw new DigestMismatch(
-    "chunk-digest-mismatch",
-    `The SHA-256 of the ${what(file, place)} is ${actual}, the TOC says ${digest}`,
-    { entry: escapeName(file.name), blobOffset: place.offset, expected: digest!, actual, advice: ADVICE },
-  );
-}
-
-function wrongLength(file: TocFile, place: Place, actual: string): FormatError {
-  return new FormatError(
-    "chunk-length",
-    `The ${what(file, place)} has ${actual} bytes, the TOC says ${place.length}`,
-    {
-      entry: escapeName(file.name),
-      blobOffset: place.offset,
-      expected: `${place.length}`,
-      actual,
-      advice: ADVICE,
-    },
-  );
-}
-
-/** What a decoder threw, with the name of the file. */
-function named(file: TocFile, place: Place, error: unknown): unknown {
-  if (!(error instanceof LayerproofError) || error.code === "chunk-length") return error;
-  const message = `Cannot decode the ${what(file, place)}: ${error.message}`;
-  const details = { entry: escapeName(file.name), blobOffset: place.offset, cause: error };
-  if (error instanceof LimitExceeded) {
-    return new LimitExceeded(error.code, message, {
-      ...error.details,
-      ...details,
-    });
-  }
-  return new FormatError("chunk-damaged", message, { ...details, advice: ADVICE });
+  if (actual !== place.digest) throw wrongDigest(nameOf(file, place), place.digest!, actual);
 }

@@ -5,6 +5,7 @@
  */
 import { type Container, DETECT_BYTES, detectContainer } from "../codec/detect.ts";
 import type { LayerSource } from "../source/source.ts";
+import type { SeekableSource } from "../source/tail.ts";
 import type { Expecting } from "./expect.ts";
 import type { Findings } from "./findings.ts";
 import { type LocateContext, type Located, locateEstargz, locateZstdChunked } from "./locate.ts";
@@ -17,9 +18,6 @@ export interface Subject extends LocateContext {
   readonly expecting: Expecting;
   readonly findings: Findings;
 }
-
-/** A source that can be read at random. */
-export type SeekableSource = LayerSource & Required<Pick<LayerSource, "read">> & { readonly size: number };
 
 export function isSeekable(source: LayerSource): source is SeekableSource {
   return source.read !== undefined && source.size !== null;

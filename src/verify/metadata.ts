@@ -7,14 +7,8 @@ import type { Container } from "../codec/detect.ts";
 import { FormatError, LimitExceeded, UsageError } from "../errors.ts";
 import type { StreamFacts } from "./claims.ts";
 import { failedReport } from "./failed.ts";
-import {
-  containerOf,
-  isSeekable,
-  loadToc,
-  locateToc,
-  type SeekableSource,
-  type Subject,
-} from "./load-toc.ts";
+import { containerOf, isSeekable, loadToc, locateToc, type Subject } from "./load-toc.ts";
+import type { SeekableSource } from "../source/tail.ts";
 import { readFrame } from "./locate.ts";
 import { makeReport } from "./make-report.ts";
 import type { LayerReport } from "./report.ts";
@@ -80,8 +74,8 @@ export async function readMetadata(subject: Subject, signal: AbortSignal | null)
   return { report, toc, tarSplit: compressed };
 }
 
-/** The tar-split that footer or annotation announce, examined. */
-async function tarSplitOf(
+/** The tar-split that footer or annotation announce, examined. @throws {SourceError} */
+export async function tarSplitOf(
   source: SeekableSource,
   { toc, tarSplit: range, form }: TocFacts,
   check: TocCheck,

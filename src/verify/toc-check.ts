@@ -8,7 +8,7 @@
  */
 import type { Hasher } from "../digest/hasher.ts";
 import type { TarEntry } from "../tar/entry.ts";
-import { replacedName } from "../tar/names.ts";
+import { isUtf8Name, replacedName } from "../tar/names.ts";
 import { canonicalPath } from "../tar/paths.ts";
 import type { TocChunk, TocFile } from "../toc/model.ts";
 import { TOC_NAME } from "./capture.ts";
@@ -50,6 +50,8 @@ export class TocCheck {
   readonly entries = newTally();
   /** Paths for which the TOC has more than one entry; directories that are alike do not count. */
   duplicates = 0;
+  /** What the other view has for files with names that a TOC cannot hold, as they are not UTF-8. */
+  readonly unheld = new Map<TocFile, TarEntry>();
 
   readonly #findings: Findings;
   readonly #sha256: Hasher;
@@ -103,6 +105,7 @@ export class TocCheck {
     if (!this.#facts?.toc) return { cuts: "none", whole: false };
     const file = this.#take(entry, unitStart);
     this.#expected.set(entry, file);
+    if (file && !holdsNames(entry)) this.unheld.set(file, entry);
     if (!file || file.chunks.length === 0) {
       return { cuts: "none", whole: entry.storedSize > 0 && file?.digest != null };
     }
@@ -313,6 +316,11 @@ export class TocCheck {
     }
     return digest;
   }
+}
+
+/** Whether all names in an entry are UTF-8. */
+function holdsNames({ name, linkName, xattrs }: TarEntry): boolean {
+  return isUtf8Name(name) && isUtf8Name(linkName) && (!xattrs || [...xattrs.keys()].every(isUtf8Name));
 }
 
 function placeOf({ chunkOffset, length }: TocChunk): string {

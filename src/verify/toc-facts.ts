@@ -57,10 +57,12 @@ export interface FoundToc {
 /** Hashes, checks against what was expected, and parses, in this order (bytes that failed their digest are not parsed). */
 export async function examineToc(
   found: FoundToc,
-  { hashes, expected, limits }: {
+  { hashes, expected, limits, strict = false }: {
     hashes: HashBackend;
     expected: readonly TocExpectation[];
     limits: Limits;
+    /** Not to parse a TOC either whose digest cannot be the one that is expected, whatever its dialect is. */
+    strict?: boolean;
   },
 ): Promise<TocFacts> {
   const sha256 = await hashes.sha256();
@@ -75,11 +77,17 @@ export async function examineToc(
   try {
     if (problem) throw problem;
     if (compressedDigest) checkExpected(compressedDigest, "compressed", expected);
+    // Only one kind of footer leaves open which bytes the digest is of.
+    if (strict && compressedDigest && found.form !== "40-byte") checkDialect([compressedDigest], expected);
     if (found.compressed) {
       json = await inflateToc(found.compressed, found.uncompressedLength!, hashes, limits);
     }
     jsonDigest = json && hash(json);
     if (jsonDigest) checkExpected(jsonDigest, "json", expected);
+    if (strict && jsonDigest && !compressedDigest) checkDialect([jsonDigest], expected);
+    else if (strict && jsonDigest && found.form === "40-byte") {
+      checkDialect([compressedDigest!, jsonDigest], expected);
+    }
     if (json) toc = parseToc(json, limits.entries);
   } catch (error) {
     if (!(error instanceof LayerproofError)) throw error;
@@ -154,6 +162,17 @@ function checkExpected(digest: string, of: "json" | "compressed", expected: read
       expected: wrong.digest,
       actual: digest,
     },
+  );
+}
+
+/** Stops before parsing when a digest of whichever bytes the dialect hashes is none of those it could be. */
+function checkDialect(digests: readonly string[], expected: readonly TocExpectation[]): void {
+  const wrong = expected.find(({ of, digest }) => of === "dialect" && !digests.includes(digest));
+  if (!wrong) return;
+  throw new DigestMismatch(
+    "toc-digest-mismatch",
+    `The TOC digest is ${digests.join(" or ")}, ${wrong.from.at(-1)} says ${wrong.digest}`,
+    { expected: wrong.digest, actual: digests.join(" or ") },
   );
 }
 
