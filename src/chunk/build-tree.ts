@@ -71,9 +71,8 @@ class Builder {
   readonly #options: BuildOptions;
   readonly #hardlinks: HardLink[] = [];
   readonly #whiteouts: Late[] = [];
-  /** The directory of the last entry: the next one is often in it too. */
-  #lastPath = "";
-  #lastDirectory = ROOT;
+  /** Directories that were reached, by path. */
+  readonly #directories = new Map<string, number>([["", ROOT]]);
 
   constructor(tree: LayerTree, options: BuildOptions) {
     this.tree = tree;
@@ -106,7 +105,7 @@ class Builder {
     this.#link();
     for (const { file, directory, name } of this.#whiteouts) {
       const found = this.tree.child(directory, name);
-      if (found < 0) this.tree.add(directory, name, file, true);
+      if (found < 0) this.tree.add(directory, file, true);
       else if (this.tree.isDirectory(found)) this.tree.setOpaque(found);
     }
   }
@@ -120,7 +119,7 @@ class Builder {
 
   #place(file: TocFile, directory: number, name: string): void {
     const found = this.tree.child(directory, name);
-    if (found < 0) this.tree.add(directory, name, file);
+    if (found < 0) this.tree.add(directory, file);
     else this.#again(file, found);
   }
 
@@ -179,7 +178,7 @@ class Builder {
         if (node < 0) throw refusal("hardlink-target", file, "a hard link to nothing in this layer");
         if (this.tree.isDirectory(node)) throw refusal("hardlink-target", file, "a hard link to a directory");
         if (this.tree.child(directory, name) >= 0) throw duplicate(file);
-        this.tree.link(directory, name, node);
+        this.tree.link(directory, node);
       }
     }
   }
@@ -196,20 +195,22 @@ class Builder {
 
   /** The directory at a path, made where it is missing. */
   #reach(file: TocFile, path: string): number {
-    if (path === this.#lastPath) return this.#lastDirectory;
+    const known = this.#directories.get(path);
+    if (known !== undefined) return known;
     let node: number = ROOT;
-    for (const part of path === "" ? [] : path.split("/")) {
+    for (const part of path.split("/")) {
       const next = this.tree.child(node, part);
-      if (next < 0) node = this.tree.addImplied(node, part);
+      if (next < 0) node = this.tree.addImplied(node);
       else if (this.tree.isDirectory(next)) node = next;
-      else {throw refusal(
+      else {
+        throw refusal(
           "parent-not-directory",
           file,
           `its path leads through ${escapeName(part)}, no directory`,
-        );}
+        );
+      }
     }
-    this.#lastPath = path;
-    this.#lastDirectory = node;
+    this.#directories.set(path, node);
     return node;
   }
 }

@@ -5,7 +5,7 @@
  */
 import type { TocFile } from "../toc/model.ts";
 import { toHex } from "../digest/digest.ts";
-import { BytePool, Column } from "./columns.ts";
+import { resized } from "./columns.ts";
 
 /** Bytes of a SHA-256. */
 const DIGEST = 32;
@@ -27,43 +27,46 @@ export interface Unit {
 }
 
 export class ChunkTable {
+  #length = 0;
   /** Offset in the file. */
-  readonly #starts: Column<Float64Array>;
-  readonly #offsets: Column<Float64Array>;
-  readonly #inner: Column<Float64Array>;
-  readonly #ends: Column<Float64Array>;
-  readonly #flags: Column<Uint8Array>;
-  readonly #digests: BytePool;
+  #starts: Float64Array;
+  #offsets: Float64Array;
+  #inner: Float64Array;
+  #ends: Float64Array;
+  #flags: Uint8Array;
+  #digests: Uint8Array;
   /** Output up to the last chunk's end, of units that several chunks share, by offset. */
   readonly #extents = new Map<number, number>();
   #exact = false;
 
   /** @param chunks that will probably be added */
   constructor(chunks: number) {
-    const numbers = () => new Column(new Float64Array(chunks));
-    this.#starts = numbers();
-    this.#offsets = numbers();
-    this.#inner = numbers();
-    this.#ends = numbers();
-    this.#flags = new Column(new Uint8Array(chunks));
-    this.#digests = new BytePool(DIGEST * chunks);
+    this.#starts = new Float64Array(chunks);
+    this.#offsets = new Float64Array(chunks);
+    this.#inner = new Float64Array(chunks);
+    this.#ends = new Float64Array(chunks);
+    this.#flags = new Uint8Array(chunks);
+    this.#digests = new Uint8Array(DIGEST * chunks);
   }
 
   get length(): number {
-    return this.#starts.length;
+    return this.#length;
   }
 
   /** Adds a file's chunks; the number of the first. */
   add({ chunks, endOffset }: TocFile): number {
-    const first = this.length;
-    chunks.forEach((chunk, index) => {
-      this.#starts.push(chunk.chunkOffset);
-      this.#offsets.push(chunk.offset);
-      this.#inner.push(chunk.innerOffset);
-      this.#ends.push(chunks[index + 1]?.offset ?? endOffset ?? 0);
-      this.#flags.push((chunk.zeros ? ZEROS : 0) | (chunk.digest === null ? 0 : HAS_DIGEST));
-      this.#addDigest(chunk.digest);
-    });
+    const first = this.#length;
+    if (first + chunks.length > this.#flags.length) this.#resize(2 * first + chunks.length);
+    for (let index = 0; index < chunks.length; index++) {
+      const { chunkOffset, offset, innerOffset, zeros, digest } = chunks[index]!;
+      const at = this.#length++;
+      this.#starts[at] = chunkOffset;
+      this.#offsets[at] = offset;
+      this.#inner[at] = innerOffset;
+      this.#ends[at] = chunks[index + 1]?.offset ?? endOffset ?? 0;
+      this.#flags[at] = (zeros ? ZEROS : 0) | (digest === null ? 0 : HAS_DIGEST);
+      if (digest !== null) this.#setDigest(at, digest);
+    }
     return first;
   }
 
@@ -75,19 +78,23 @@ export class ChunkTable {
    */
   finish(exact: boolean, end: number, sizeOf: (chunk: number) => number): void {
     this.#exact = exact;
-    this.#starts.trim();
-    this.#offsets.trim();
-    this.#inner.trim();
-    this.#ends.trim();
-    this.#flags.trim();
-    this.#digests.trim();
+    if (this.#length < this.#flags.length) this.#resize(this.#length);
     if (!exact) this.#findEnds(end, sizeOf);
   }
 
+  #resize(chunks: number): void {
+    this.#starts = resized(this.#starts, chunks);
+    this.#offsets = resized(this.#offsets, chunks);
+    this.#inner = resized(this.#inner, chunks);
+    this.#ends = resized(this.#ends, chunks);
+    this.#flags = resized(this.#flags, chunks);
+    this.#digests = resized(this.#digests, DIGEST * chunks);
+  }
+
   #findEnds(end: number, sizeOf: (chunk: number) => number): void {
-    const offsets = this.#offsets.values;
+    const offsets = this.#offsets;
     const sorted = offsets.slice().sort();
-    const ends = this.#ends.values;
+    const ends = this.#ends;
     for (let chunk = 0; chunk < ends.length; chunk++) ends[chunk] = nextAbove(sorted, offsets[chunk]!) ?? end;
     // Which are shared: twice in the list, or not from the beginning.
     const twice = new Set<number>();
@@ -95,7 +102,7 @@ export class ChunkTable {
     for (let chunk = 0; chunk < ends.length; chunk++) {
       const offset = offsets[chunk]!;
       if (!twice.has(offset)) continue;
-      const extent = this.#inner.values[chunk]! + sizeOf(chunk);
+      const extent = this.#inner[chunk]! + sizeOf(chunk);
       this.#extents.set(offset, Math.max(extent, this.#extents.get(offset) ?? 0));
     }
   }
@@ -106,7 +113,7 @@ export class ChunkTable {
     const shared = this.#extents.get(offset);
     return {
       offset,
-      end: this.#ends.values[chunk]!,
+      end: this.#ends[chunk]!,
       extent: shared ?? this.inner(chunk) + length,
       shared: shared !== undefined,
       exact: this.#exact,
@@ -115,36 +122,32 @@ export class ChunkTable {
 
   /** Offset in the file. */
   start(chunk: number): number {
-    return this.#starts.values[chunk]!;
+    return this.#starts[chunk]!;
   }
 
   /** Offset in the blob of the unit that holds it. */
   offset(chunk: number): number {
-    return this.#offsets.values[chunk]!;
+    return this.#offsets[chunk]!;
   }
 
   /** Offset in the unit's output. */
   inner(chunk: number): number {
-    return this.#inner.values[chunk]!;
+    return this.#inner[chunk]!;
   }
 
   zeros(chunk: number): boolean {
-    return (this.#flags.values[chunk]! & ZEROS) !== 0;
+    return (this.#flags[chunk]! & ZEROS) !== 0;
   }
 
   /** `sha256:…`, or null where the TOC has none. */
   digest(chunk: number): string | null {
-    if ((this.#flags.values[chunk]! & HAS_DIGEST) === 0) return null;
-    return `sha256:${toHex(this.#digests.bytes.subarray(DIGEST * chunk, DIGEST * (chunk + 1)))}`;
+    if ((this.#flags[chunk]! & HAS_DIGEST) === 0) return null;
+    return `sha256:${toHex(this.#digests.subarray(DIGEST * chunk, DIGEST * (chunk + 1)))}`;
   }
 
-  #addDigest(digest: string | null): void {
-    const pool = this.#digests;
-    pool.reserve(DIGEST);
-    if (digest !== null) {
-      for (let i = 0; i < DIGEST; i++) pool.bytes[pool.length + i] = byteAt(digest, 7 + 2 * i);
-    }
-    pool.length += DIGEST;
+  #setDigest(chunk: number, digest: string): void {
+    const bytes = this.#digests;
+    for (let i = 0, at = DIGEST * chunk; i < DIGEST; i++, at++) bytes[at] = byteAt(digest, 7 + 2 * i);
   }
 }
 

@@ -5,35 +5,14 @@
  * @module
  */
 
-/** The typed arrays that columns are made of. */
-type Numbers = Uint8Array | Uint16Array | Uint32Array | Int32Array | Float64Array;
-
-/** Adds one number after the other. `N` bounds what fits; nobody checks it here. */
-export class Column<N extends Numbers> {
-  values: N;
-  length = 0;
-
-  /** @param values empty, of the length that will probably do */
-  constructor(values: N) {
-    this.values = values;
-  }
-
-  push(value: number): void {
-    if (this.length === this.values.length) this.#resize(2 * this.length + 16);
-    this.values[this.length++] = value;
-  }
-
-  /** Gives back what was taken beyond what is used. */
-  trim(): N {
-    if (this.length < this.values.length) this.#resize(this.length);
-    return this.values;
-  }
-
-  #resize(length: number): void {
-    const next = new (this.values.constructor as new (length: number) => N)(length);
-    next.set(this.values.subarray(0, Math.min(length, this.length)) as never);
-    this.values = next;
-  }
+/** A longer copy of a typed array, or a shorter one. */
+export function resized<N extends Uint8Array | Uint16Array | Uint32Array | Float64Array>(
+  values: N,
+  length: number,
+): N {
+  const next = new (values.constructor as new (length: number) => N)(length);
+  next.set(values.subarray(0, Math.min(length, values.length)) as never);
+  return next;
 }
 
 /** Bytes behind one another. */
@@ -56,8 +35,6 @@ export class BytePool {
   }
 
   #resize(length: number): void {
-    const next = new Uint8Array(length);
-    next.set(this.bytes.subarray(0, this.length));
-    this.bytes = next;
+    this.bytes = resized(this.bytes, length);
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { encodeName, isUtf8Name } from "../tar/names.ts";
-import { BytePool, Column } from "./columns.ts";
+import { BytePool, resized } from "./columns.ts";
 
 const encoder = new TextEncoder();
 
@@ -12,22 +12,25 @@ const encoder = new TextEncoder();
 export class NameTable {
   readonly #pool: BytePool;
   /** Where each entry's name begins in the pool; it ends where the next one begins. */
-  readonly #starts: Column<Uint32Array>;
-  readonly #parents: Column<Uint32Array>;
+  #starts: Uint32Array;
+  #parents: Uint32Array;
+  #length = 0;
   /** Entry + 1 by hash, open addressing; never more than half full. */
   #slots: Int32Array;
+  /** Of the last `find`: the slot where the name belongs, and how long it is. */
+  #slot = 0;
+  #found = 0;
 
   /** @param entries that will probably be added */
   constructor(entries: number) {
     this.#pool = new BytePool(16 * entries + 64);
-    this.#starts = new Column(new Uint32Array(entries + 1));
-    this.#parents = new Column(new Uint32Array(entries));
-    this.#starts.push(0);
+    this.#starts = new Uint32Array(entries + 1);
+    this.#parents = new Uint32Array(entries);
     this.#slots = new Int32Array(slotsFor(entries));
   }
 
   get length(): number {
-    return this.#parents.length;
+    return this.#length;
   }
 
   /** Bytes of all names. */
@@ -37,41 +40,41 @@ export class NameTable {
 
   /** The entry of that name in that directory, or -1. */
   find(parent: number, name: string | Uint8Array): number {
-    const length = this.#write(name);
-    return this.#slots[this.#slotOf(parent, length)]! - 1;
+    this.#found = this.#write(name);
+    this.#slot = this.#slotOf(parent, this.#found);
+    return this.#slots[this.#slot]! - 1;
   }
 
-  /**
-   * The entry of that name in that directory, added if it is not there: then its number is `length` before the call.
-   */
-  findOrAdd(parent: number, name: string | Uint8Array): number {
-    const length = this.#write(name);
-    const slot = this.#slotOf(parent, length);
-    const found = this.#slots[slot]! - 1;
-    if (found >= 0) return found;
-    const entry = this.#parents.length;
-    this.#pool.length += length;
-    this.#starts.push(this.#pool.length);
-    this.#parents.push(parent);
-    this.#slots[slot] = entry + 1;
+  /** Adds the name that was not found in the call before, to that directory; the entry. */
+  addMissing(parent: number): number {
+    const entry = this.#length++;
+    if (entry === this.#parents.length) {
+      this.#parents = resized(this.#parents, 2 * entry + 16);
+      this.#starts = resized(this.#starts, 2 * entry + 17);
+    }
+    this.#pool.length += this.#found;
+    this.#starts[entry + 1] = this.#pool.length;
+    this.#parents[entry] = parent;
+    this.#slots[this.#slot] = entry + 1;
     if (2 * (entry + 1) > this.#slots.length) this.#rehash();
     return entry;
   }
 
   /** A view of the name's bytes. */
   bytes(entry: number): Uint8Array {
-    return this.#pool.bytes.subarray(this.#starts.values[entry]!, this.#starts.values[entry + 1]!);
+    return this.#pool.bytes.subarray(this.#starts[entry]!, this.#starts[entry + 1]!);
   }
 
   parent(entry: number): number {
-    return this.#parents.values[entry]!;
+    return this.#parents[entry]!;
   }
 
   /** No entry will be added any more. */
   trim(): void {
     this.#pool.trim();
-    this.#starts.trim();
-    this.#parents.trim();
+    if (this.#length === this.#parents.length) return;
+    this.#parents = resized(this.#parents, this.#length);
+    this.#starts = resized(this.#starts, this.#length + 1);
   }
 
   /** Puts the name behind the pool's end, where it stays if it is added; its length. */
@@ -80,6 +83,7 @@ export class NameTable {
     if (typeof name === "string") {
       // UTF-8 has three bytes at most for each unit of UTF-16.
       pool.reserve(3 * name.length);
+      if (wroteAscii(name, pool.bytes, pool.length)) return name.length;
       if (isUtf8Name(name)) return encoder.encodeInto(name, pool.bytes.subarray(pool.length)).written;
     }
     const bytes = typeof name === "string" ? encodeName(name) : name;
@@ -94,15 +98,15 @@ export class NameTable {
     const mask = this.#slots.length - 1;
     let slot = hashOf(parent, bytes, start, start + length) & mask;
     for (let entry; (entry = this.#slots[slot]!) !== 0; slot = (slot + 1) & mask) {
-      if (this.#parents.values[entry - 1] === parent && this.#same(entry - 1, start, length)) return slot;
+      if (this.#parents[entry - 1] === parent && this.#same(entry - 1, start, length)) return slot;
     }
     return slot;
   }
 
   #same(entry: number, start: number, length: number): boolean {
     const { bytes } = this.#pool;
-    const own = this.#starts.values[entry]!;
-    if (this.#starts.values[entry + 1]! - own !== length) return false;
+    const own = this.#starts[entry]!;
+    if (this.#starts[entry + 1]! - own !== length) return false;
     for (let i = 0; i < length; i++) if (bytes[own + i] !== bytes[start + i]) return false;
     return true;
   }
@@ -110,14 +114,24 @@ export class NameTable {
   #rehash(): void {
     const slots = new Int32Array(2 * this.#slots.length);
     const mask = slots.length - 1;
-    for (let entry = 0; entry < this.#parents.length; entry++) {
-      const starts = this.#starts.values;
+    for (let entry = 0; entry < this.#length; entry++) {
+      const starts = this.#starts;
       let slot = hashOf(this.parent(entry), this.#pool.bytes, starts[entry]!, starts[entry + 1]!) & mask;
       while (slots[slot] !== 0) slot = (slot + 1) & mask;
       slots[slot] = entry + 1;
     }
     this.#slots = slots;
   }
+}
+
+/** Writes a name as long as it is ASCII; whether all of it was. Most names are short, and the platform's encoder is not. */
+function wroteAscii(name: string, bytes: Uint8Array, at: number): boolean {
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i);
+    if (code >= 0x80) return false;
+    bytes[at + i] = code;
+  }
+  return true;
 }
 
 /** A power of two that is not half full then. */

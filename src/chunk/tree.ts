@@ -11,7 +11,7 @@ import { decodeName, encodeName, escapeName } from "../tar/names.ts";
 import { toHex } from "../digest/digest.ts";
 import type { TocFile } from "../toc/model.ts";
 import { ChunkTable } from "./chunk-table.ts";
-import { BytePool, Column } from "./columns.ts";
+import { BytePool, resized } from "./columns.ts";
 import { NameTable } from "./name-table.ts";
 
 /** What a node is. A whiteout deletes what lower layers have of its name. */
@@ -64,27 +64,28 @@ export class LayerTree {
   readonly names: NameTable;
   readonly chunks: ChunkTable;
 
-  readonly #kinds: Column<Uint8Array>;
-  readonly #flags: Column<Uint8Array>;
-  readonly #modes: Column<Uint16Array>;
-  readonly #uids: Column<Uint32Array>;
-  readonly #gids: Column<Uint32Array>;
-  readonly #sizes: Column<Float64Array>;
-  readonly #seconds: Column<Float64Array>;
-  readonly #nanoseconds: Column<Uint32Array>;
-  readonly #links: Column<Uint32Array>;
+  #length = 0;
+  #kinds: Uint8Array;
+  #flags: Uint8Array;
+  #modes: Uint16Array;
+  #uids: Uint32Array;
+  #gids: Uint32Array;
+  #sizes: Float64Array;
+  #seconds: Float64Array;
+  #nanoseconds: Uint32Array;
+  #links: Uint32Array;
   /** A directory's first entry, a file's first chunk, a symbolic link's place in `#targets`, a device's major number. */
-  readonly #first: Column<Uint32Array>;
+  #first: Uint32Array;
   /** A directory's last entry, a file's number of chunks, a device's minor number. */
-  readonly #second: Column<Uint32Array>;
+  #second: Uint32Array;
   /** The entry that first named the node. */
-  readonly #entries: Column<Uint32Array>;
+  #entries: Uint32Array;
   /** By entry: the node, and the next entry of its directory. */
-  readonly #nodes: Column<Uint32Array>;
-  readonly #next: Column<Uint32Array>;
+  #nodes: Uint32Array;
+  #next: Uint32Array;
   readonly #targets = new BytePool(1024);
   /** Place in `#attributes` + 1. */
-  readonly #xattrs: Column<Uint32Array>;
+  #xattrs: Uint32Array;
   readonly #attributes: ReadonlyMap<string, Uint8Array>[] = [];
   /** Sets of attributes come again and again: all files of a system have one of few SELinux labels. */
   readonly #sets = new Map<string, number>();
@@ -95,22 +96,29 @@ export class LayerTree {
   constructor(files: number, chunks: number) {
     this.names = new NameTable(files);
     this.chunks = new ChunkTable(chunks);
-    const words = () => new Column(new Uint32Array(files));
-    this.#kinds = new Column(new Uint8Array(files));
-    this.#flags = new Column(new Uint8Array(files));
-    this.#modes = new Column(new Uint16Array(files));
-    [this.#uids, this.#gids, this.#nanoseconds, this.#links] = [words(), words(), words(), words()];
-    [this.#first, this.#second, this.#entries] = [words(), words(), words()];
-    [this.#nodes, this.#next, this.#xattrs] = [words(), words(), words()];
-    this.#sizes = new Column(new Float64Array(files));
-    this.#seconds = new Column(new Float64Array(files));
+    const nodes = files + 1;
+    this.#kinds = new Uint8Array(nodes);
+    this.#flags = new Uint8Array(nodes);
+    this.#modes = new Uint16Array(nodes);
+    this.#uids = new Uint32Array(nodes);
+    this.#gids = new Uint32Array(nodes);
+    this.#sizes = new Float64Array(nodes);
+    this.#seconds = new Float64Array(nodes);
+    this.#nanoseconds = new Uint32Array(nodes);
+    this.#links = new Uint32Array(nodes);
+    this.#first = new Uint32Array(nodes);
+    this.#second = new Uint32Array(nodes);
+    this.#entries = new Uint32Array(nodes);
+    this.#xattrs = new Uint32Array(nodes);
+    this.#nodes = new Uint32Array(files);
+    this.#next = new Uint32Array(files);
     this.#addNode(DIR, NONE);
-    this.#flags.values[ROOT] = IMPLIED;
+    this.#flags[ROOT] = IMPLIED;
   }
 
   /** Nodes, whiteouts and implied directories included. */
   get length(): number {
-    return this.#kinds.length;
+    return this.#length;
   }
 
   // Building
@@ -118,63 +126,63 @@ export class LayerTree {
   /** The node of that name in a directory, or -1. */
   child(directory: number, name: string | Uint8Array): number {
     const entry = this.names.find(directory, name);
-    return entry < 0 ? -1 : this.#nodes.values[entry]!;
+    return entry < 0 ? -1 : this.#nodes[entry]!;
   }
 
   isDirectory(node: number): boolean {
-    return this.#kinds.values[node] === DIR;
+    return this.#kinds[node] === DIR;
   }
 
   isImplied(node: number): boolean {
-    return (this.#flags.values[node]! & IMPLIED) !== 0;
+    return (this.#flags[node]! & IMPLIED) !== 0;
   }
 
-  /** A new directory of which nothing is known: the caller knows that the name is free. */
-  addImplied(directory: number, name: string): number {
-    const node = this.#addNamed(directory, name, DIR);
-    this.#flags.values[node] = IMPLIED;
+  /** A new directory of which nothing is known. Its name is the one that `child` has just not found there. */
+  addImplied(directory: number): number {
+    const node = this.#addNamed(directory, DIR);
+    this.#flags[node] = IMPLIED;
     return node;
   }
 
-  /** A new node of a TOC's file: the caller knows that the name is free. */
-  add(directory: number, name: string, file: TocFile, whiteout = false): number {
+  /** A new node of a TOC's file. Its name is the one that `child` has just not found there. */
+  add(directory: number, file: TocFile, whiteout = false): number {
     const kind = whiteout ? WHITEOUT : KINDS.indexOf(file.kind as NodeKind);
-    const node = this.#addNamed(directory, name, kind);
+    const node = this.#addNamed(directory, kind);
     this.describe(node, file);
     return node;
   }
 
-  /** Another name of a node: the caller knows that the name is free, and that the node is no directory. */
-  link(directory: number, name: string, node: number): void {
-    this.#addEntry(directory, name, node);
-    this.#links.values[node]!++;
+  /** Another name of a node, which is no directory: the one that `child` has just not found there. */
+  link(directory: number, node: number): void {
+    this.#addEntry(directory, node);
+    this.#links[node]!++;
   }
 
   setOpaque(directory: number): void {
-    this.#flags.values[directory]! |= OPAQUE;
+    this.#flags[directory]! |= OPAQUE;
   }
 
   /** Gives a node the attributes and the content of a TOC's file. @throws {FormatError} `toc-number` */
   describe(node: number, file: TocFile): void {
-    this.#flags.values[node]! &= ~IMPLIED;
-    this.#modes.values[node] = ((file.mode % 0o10000) + 0o10000) % 0o10000;
-    this.#uids.values[node] = bounded(file, "uid", file.uid, MAX_ID);
-    this.#gids.values[node] = bounded(file, "gid", file.gid, MAX_ID);
-    this.#seconds.values[node] = file.mtime?.seconds ?? 0;
-    this.#nanoseconds.values[node] = file.mtime?.nanoseconds ?? 0;
-    this.#xattrs.values[node] = file.xattrs ? this.#setOf(file.xattrs) : 0;
-    const kind = this.#kinds.values[node];
+    this.#flags[node]! &= ~IMPLIED;
+    this.#modes[node] = ((file.mode % 0o10000) + 0o10000) % 0o10000;
+    this.#uids[node] = bounded(file, "uid", file.uid, MAX_ID);
+    this.#gids[node] = bounded(file, "gid", file.gid, MAX_ID);
+    this.#seconds[node] = file.mtime?.seconds ?? 0;
+    this.#nanoseconds[node] = file.mtime?.nanoseconds ?? 0;
+    this.#xattrs[node] = file.xattrs ? this.#setOf(file.xattrs) : 0;
+    const kind = this.#kinds[node];
     if (kind === FILE) {
-      this.#sizes.values[node] = file.size;
-      this.#second.values[node] = file.chunks.length;
-      this.#first.values[node] = this.chunks.add(file);
+      this.#sizes[node] = file.size;
+      this.#second[node] = file.chunks.length;
+      this.#first[node] = this.chunks.add(file);
       if (file.digest !== null && file.chunks.some(({ digest }) => digest === null)) {
         this.#digests.set(node, file.digest);
       }
     } else if (kind === SYMLINK) this.#setTarget(node, file.linkName);
     else if (file.kind === "char" || file.kind === "block") {
-      this.#first.values[node] = bounded(file, "major device number", file.devMajor, 2 ** 12 - 1);
-      this.#second.values[node] = bounded(file, "minor device number", file.devMinor, 2 ** 20 - 1);
+      this.#first[node] = bounded(file, "major device number", file.devMajor, 2 ** 12 - 1);
+      this.#second[node] = bounded(file, "minor device number", file.devMinor, 2 ** 20 - 1);
     }
   }
 
@@ -182,17 +190,14 @@ export class LayerTree {
   finish(exact: boolean, end: number): void {
     const lengths = new Float64Array(exact ? 0 : this.chunks.length);
     for (let node = 0; !exact && node < this.length; node++) {
-      if (this.#kinds.values[node] !== FILE) continue;
+      if (this.#kinds[node] !== FILE) continue;
       const [first, last] = this.chunkRange(node);
       for (let chunk = first; chunk < last; chunk++) lengths[chunk] = this.chunkLength(node, chunk);
     }
     this.chunks.finish(exact, end, (chunk) => lengths[chunk]!);
     this.names.trim();
-    for (const column of [this.#kinds, this.#flags, this.#modes, this.#uids, this.#gids]) column.trim();
-    for (const column of [this.#nanoseconds, this.#links, this.#first, this.#second]) column.trim();
-    for (const column of [this.#entries, this.#nodes, this.#next, this.#xattrs]) column.trim();
-    this.#sizes.trim();
-    this.#seconds.trim();
+    if (this.#length < this.#kinds.length) this.#resizeNodes(this.#length);
+    if (this.names.length < this.#nodes.length) this.#resizeEntries(this.names.length);
     this.#targets.trim();
     this.#sets.clear();
   }
@@ -200,11 +205,11 @@ export class LayerTree {
   // Reading
 
   kind(node: number): NodeKind {
-    return KINDS[this.#kinds.values[node]!]!;
+    return KINDS[this.#kinds[node]!]!;
   }
 
   size(node: number): number {
-    return this.#sizes.values[node]!;
+    return this.#sizes[node]!;
   }
 
   stat(node: number): NodeStat {
@@ -212,48 +217,48 @@ export class LayerTree {
     const device = kind === "char" || kind === "block";
     return {
       kind,
-      mode: this.#modes.values[node]!,
-      uid: this.#uids.values[node]!,
-      gid: this.#gids.values[node]!,
-      size: this.#sizes.values[node]!,
-      mtime: { seconds: this.#seconds.values[node]!, nanoseconds: this.#nanoseconds.values[node]! },
-      nlink: this.#links.values[node]!,
-      devMajor: device ? this.#first.values[node]! : 0,
-      devMinor: device ? this.#second.values[node]! : 0,
-      opaque: (this.#flags.values[node]! & OPAQUE) !== 0,
+      mode: this.#modes[node]!,
+      uid: this.#uids[node]!,
+      gid: this.#gids[node]!,
+      size: this.#sizes[node]!,
+      mtime: { seconds: this.#seconds[node]!, nanoseconds: this.#nanoseconds[node]! },
+      nlink: this.#links[node]!,
+      devMajor: device ? this.#first[node]! : 0,
+      devMinor: device ? this.#second[node]! : 0,
+      opaque: (this.#flags[node]! & OPAQUE) !== 0,
     };
   }
 
   /** The names in a directory, in the order of the TOC; whiteouts last. */
   *entries(directory: number): Generator<DirectoryEntry, void, void> {
-    for (let entry = this.#first.values[directory]!; entry !== NONE; entry = this.#next.values[entry]!) {
-      const node = this.#nodes.values[entry]!;
+    for (let entry = this.#first[directory]!; entry !== NONE; entry = this.#next[entry]!) {
+      const node = this.#nodes[entry]!;
       yield { name: decodeName(this.names.bytes(entry)), node, kind: this.kind(node) };
     }
   }
 
   /** Extended attributes, raw values; null where there are none. */
   xattrs(node: number): ReadonlyMap<string, Uint8Array> | null {
-    const place = this.#xattrs.values[node]!;
+    const place = this.#xattrs[node]!;
     return place === 0 ? null : this.#attributes[place - 1]!;
   }
 
   /** The bytes of a symbolic link's target. */
   target(node: number): Uint8Array {
-    const start = this.#first.values[node]!;
-    return this.#targets.bytes.slice(start, start + this.#sizes.values[node]!);
+    const start = this.#first[node]!;
+    return this.#targets.bytes.slice(start, start + this.#sizes[node]!);
   }
 
   /** The directory that holds a node's first name; the root's is the root. */
   parent(node: number): number {
-    return node === ROOT ? ROOT : this.names.parent(this.#entries.values[node]!);
+    return node === ROOT ? ROOT : this.names.parent(this.#entries[node]!);
   }
 
   /** The node's first path, without a slash in front; the root's is empty. */
   path(node: number): string {
     const parts: string[] = [];
     for (let at = node; at !== ROOT; at = this.parent(at)) {
-      parts.push(decodeName(this.names.bytes(this.#entries.values[at]!)));
+      parts.push(decodeName(this.names.bytes(this.#entries[at]!)));
     }
     return parts.reverse().join("/");
   }
@@ -265,8 +270,8 @@ export class LayerTree {
 
   /** A file's chunks: the first, and the one behind the last. */
   chunkRange(node: number): readonly [first: number, end: number] {
-    const first = this.#first.values[node]!;
-    return [first, first + this.#second.values[node]!];
+    const first = this.#first[node]!;
+    return [first, first + this.#second[node]!];
   }
 
   /** Bytes of a chunk of that file. */
@@ -287,45 +292,68 @@ export class LayerTree {
     return low;
   }
 
-  #addNamed(directory: number, name: string, kind: number): number {
-    const entry = this.#addEntry(directory, name, this.length);
+  #addNamed(directory: number, kind: number): number {
+    const entry = this.#addEntry(directory, this.#length);
     return this.#addNode(kind, entry);
   }
 
   #addNode(kind: number, entry: number): number {
-    const node = this.length;
-    this.#kinds.push(kind);
-    this.#flags.push(0);
-    this.#modes.push(kind === DIR ? 0o755 : 0);
-    for (const column of [this.#uids, this.#gids, this.#nanoseconds, this.#xattrs]) column.push(0);
-    this.#sizes.push(0);
-    this.#seconds.push(0);
-    this.#links.push(kind === DIR ? 2 : 1);
-    this.#first.push(kind === DIR ? NONE : 0);
-    this.#second.push(kind === DIR ? NONE : 0);
-    this.#entries.push(entry);
-    // A directory has `..`.
-    if (kind === DIR && entry !== NONE) this.#links.values[this.names.parent(entry)]!++;
+    const node = this.#length++;
+    if (node === this.#kinds.length) this.#resizeNodes(2 * node + 16);
+    this.#kinds[node] = kind;
+    this.#entries[node] = entry;
+    if (kind !== DIR) {
+      this.#links[node] = 1;
+      return node;
+    }
+    this.#modes[node] = 0o755;
+    this.#links[node] = 2;
+    this.#first[node] = NONE;
+    this.#second[node] = NONE;
+    // It has `..`.
+    if (entry !== NONE) this.#links[this.names.parent(entry)]!++;
     return node;
   }
 
-  #addEntry(directory: number, name: string, node: number): number {
-    const entry = this.names.findOrAdd(directory, name);
-    this.#nodes.push(node);
-    this.#next.push(NONE);
-    const last = this.#second.values[directory]!;
-    if (last === NONE) this.#first.values[directory] = entry;
-    else this.#next.values[last] = entry;
-    this.#second.values[directory] = entry;
+  #addEntry(directory: number, node: number): number {
+    const entry = this.names.addMissing(directory);
+    if (entry === this.#nodes.length) this.#resizeEntries(2 * entry + 16);
+    this.#nodes[entry] = node;
+    this.#next[entry] = NONE;
+    const last = this.#second[directory]!;
+    if (last === NONE) this.#first[directory] = entry;
+    else this.#next[last] = entry;
+    this.#second[directory] = entry;
     return entry;
+  }
+
+  #resizeNodes(length: number): void {
+    this.#kinds = resized(this.#kinds, length);
+    this.#flags = resized(this.#flags, length);
+    this.#modes = resized(this.#modes, length);
+    this.#uids = resized(this.#uids, length);
+    this.#gids = resized(this.#gids, length);
+    this.#sizes = resized(this.#sizes, length);
+    this.#seconds = resized(this.#seconds, length);
+    this.#nanoseconds = resized(this.#nanoseconds, length);
+    this.#links = resized(this.#links, length);
+    this.#first = resized(this.#first, length);
+    this.#second = resized(this.#second, length);
+    this.#entries = resized(this.#entries, length);
+    this.#xattrs = resized(this.#xattrs, length);
+  }
+
+  #resizeEntries(length: number): void {
+    this.#nodes = resized(this.#nodes, length);
+    this.#next = resized(this.#next, length);
   }
 
   #setTarget(node: number, target: string): void {
     const bytes = encodeName(target);
     this.#targets.reserve(bytes.length);
     this.#targets.bytes.set(bytes, this.#targets.length);
-    this.#first.values[node] = this.#targets.length;
-    this.#sizes.values[node] = bytes.length;
+    this.#first[node] = this.#targets.length;
+    this.#sizes[node] = bytes.length;
     this.#targets.length += bytes.length;
   }
 

@@ -5,11 +5,17 @@
  */
 import { UnsupportedError, UsageError } from "../errors.ts";
 
-const SHA256 = /^sha256:[0-9a-f]{64}$/;
+const PREFIX = "sha256:";
 
 /** Whether `text` is exactly `sha256:` and 64 lower-case hex digits: safe in paths and URLs. */
 export function isDigest(text: unknown): text is string {
-  return typeof text === "string" && text.length === 71 && SHA256.test(text);
+  if (typeof text !== "string" || text.length !== 71 || !text.startsWith(PREFIX)) return false;
+  // A TOC has hundreds of thousands: the platform's regular expressions take eight times as long.
+  for (let at = PREFIX.length; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code < 0x30 || code > 0x66 || (code > 0x39 && code < 0x61)) return false;
+  }
+  return true;
 }
 
 /**

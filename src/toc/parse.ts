@@ -70,7 +70,7 @@ export function parseToc(json: Uint8Array, maxEntries: number): Toc {
       first,
       type,
       names,
-      entries.slice(i + 1, end).map((_, at) => entryAt(entries, i + 1 + at)),
+      end === i + 1 ? NO_FIELDS : entries.slice(i + 1, end).map((_, at) => entryAt(entries, i + 1 + at)),
     );
     chunks += file.chunks.length;
     files.push(file);
@@ -78,6 +78,8 @@ export function parseToc(json: Uint8Array, maxEntries: number): Toc {
   }
   return { files, tarSplitDigest: top.digest("tarSplitDigest"), chunks };
 }
+
+const NO_FIELDS: readonly Fields[] = [];
 
 function entryAt(entries: readonly unknown[], index: number): Fields {
   const entry = entries[index];
