@@ -95,7 +95,10 @@ export class ChunkTable {
     const offsets = this.#offsets;
     const sorted = offsets.slice().sort();
     const ends = this.#ends;
-    for (let chunk = 0; chunk < ends.length; chunk++) ends[chunk] = nextAbove(sorted, offsets[chunk]!) ?? end;
+    for (let chunk = 0; chunk < ends.length; chunk++) {
+      // Places behind the end are nobody's, and must not spoil those in front.
+      ends[chunk] = Math.min(end, nextAbove(sorted, offsets[chunk]!) ?? end);
+    }
     // Which are shared: twice in the list, or not from the beginning.
     const twice = new Set<number>();
     for (let i = 1; i < sorted.length; i++) if (sorted[i] === sorted[i - 1]) twice.add(sorted[i]!);

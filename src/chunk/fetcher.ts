@@ -26,6 +26,9 @@ const TURN_MS = 20;
 /** How many long chunks are decoded at a time: each may need a window of 128 MiB. */
 const LONG_AT_ONCE = 2;
 
+/** Digests of runs of zeros that are remembered. */
+const MAX_ZEROS = 1000;
+
 const ZEROS = new Uint8Array(64 * 1024);
 
 export interface FetcherOptions {
@@ -56,6 +59,8 @@ export class ChunkFetcher {
   /** What is under way, by number of the chunk, and of whole files by node. */
   readonly #chunks = new Map<number, Promise<Uint8Array>>();
   readonly #files = new Map<number, Promise<Uint8Array>>();
+  /** Digests of runs of zeros, by length. */
+  readonly #zeros = new Map<number, string>();
   readonly #idle: CodecTools[] = [];
   #long = 0;
   readonly #waiting: (() => void)[] = [];
@@ -82,6 +87,24 @@ export class ChunkFetcher {
     const tools = await loadTools(options.container, options.hashes);
     const units = new UnitReader(source, tools, options.zstdWindow);
     return new ChunkFetcher(source, tree, units, await options.hashes.batch(), options);
+  }
+
+  /**
+   * Holds a run of zeros against its digest, if it has one and is no longer than what is kept of other chunks (a sparse file
+   * may have terabytes): no byte of it comes from the blob.
+   * @throws {DigestMismatch} `chunk-digest-mismatch`
+   */
+  checkZeros(one: ChunkOfFile): void {
+    const digest = this.#tree.chunks.digest(one.chunk);
+    const length = this.#tree.chunkLength(one.node, one.chunk);
+    if (digest === null || length > KEPT) return;
+    let actual = this.#zeros.get(length);
+    if (actual === undefined) {
+      actual = `sha256:${this.#batch.digestAll([new Uint8Array(length)])[0]}`;
+      if (this.#zeros.size === MAX_ZEROS) this.#zeros.clear();
+      this.#zeros.set(length, actual);
+    }
+    if (actual !== digest) throw wrongDigest(this.#name(one), digest, actual);
   }
 
   /** Whether a chunk is fetched by `chunks`; else by `long`. */
@@ -126,7 +149,7 @@ export class ChunkFetcher {
   }
 
   /**
-   * A part of a file whose chunks have no digests of their own: all of it is read.
+   * A part of a file whose chunks have no digests of their own, or another one than the file: all of it is read.
    * @throws {DigestMismatch} `file-digest-mismatch`, and as `chunks`
    * @throws {FormatError} `chunk-no-digest`: the file has none either
    */

@@ -165,11 +165,14 @@ export class Layer {
       contents.forEach((bytes, index) => put(bytes, this.#tree.chunks.start(chunks[index]!.chunk)));
     };
     for (let chunk = first; chunk <= last; chunk++) {
-      if (this.#tree.chunks.zeros(chunk)) continue;
       const one = { node, chunk };
+      if (this.#tree.chunks.zeros(chunk)) {
+        this.#fetcher.checkZeros(one);
+        continue;
+      }
       const start = this.#tree.chunks.start(chunk);
       const chunkLength = this.#tree.chunkLength(node, chunk);
-      if (this.#tree.chunks.digest(chunk) === null) {
+      if (this.#tree.chunks.digest(chunk) === null || this.#tree.contradicts(node)) {
         out.set(await this.#fetcher.file(node, range));
         return out;
       }

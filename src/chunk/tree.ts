@@ -89,7 +89,7 @@ export class LayerTree {
   readonly #attributes: ReadonlyMap<string, Uint8Array>[] = [];
   /** Sets of attributes come again and again: all files of a system have one of few SELinux labels. */
   readonly #sets = new Map<string, number>();
-  /** Digests of whole files of which the chunks do not have one each. */
+  /** Digests of whole files that their chunks' digests do not make superfluous. */
   readonly #digests = new Map<number, string>();
 
   /** @param files and chunks that will probably be added */
@@ -176,9 +176,7 @@ export class LayerTree {
       this.#sizes[node] = file.size;
       this.#second[node] = file.chunks.length;
       this.#first[node] = this.chunks.add(file);
-      if (file.digest !== null && file.chunks.some(({ digest }) => digest === null)) {
-        this.#digests.set(node, file.digest);
-      }
+      if (file.digest !== null && !isSaidByChunks(file)) this.#digests.set(node, file.digest);
     } else if (kind === SYMLINK) this.#setTarget(node, file.linkName);
     else if (file.kind === "char" || file.kind === "block") {
       this.#first[node] = bounded(file, "major device number", file.devMajor, 2 ** 12 - 1);
@@ -263,9 +261,15 @@ export class LayerTree {
     return parts.reverse().join("/");
   }
 
-  /** The digest of a whole file where its chunks do not have one each; else null. */
+  /** The digest of a whole file where a chunk has none, or where the only chunk has another one; else null. */
   fileDigest(node: number): string | null {
     return this.#digests.get(node) ?? null;
+  }
+
+  /** Whether the only chunk has another digest than the file: one of them cannot be met. */
+  contradicts(node: number): boolean {
+    return this.#second[node] === 1 && this.#digests.has(node) &&
+      this.chunks.digest(this.#first[node]!) !== null;
   }
 
   /** A file's chunks: the first, and the one behind the last. */
@@ -366,6 +370,13 @@ export class LayerTree {
     }
     return place;
   }
+}
+
+/** Whether who checks the chunks need not check the file. */
+function isSaidByChunks({ digest, chunks }: TocFile): boolean {
+  if (chunks.length === 1) return chunks[0]!.digest === digest;
+  for (const chunk of chunks) if (chunk.digest === null) return false;
+  return true;
 }
 
 function bounded(file: TocFile, what: string, value: number, most: number): number {
