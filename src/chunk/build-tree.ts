@@ -13,7 +13,7 @@
  *
  * @module
  */
-import { FormatError } from "../errors.ts";
+import { FormatError, LimitExceeded } from "../errors.ts";
 import { escapeName } from "../tar/names.ts";
 import { baseName, canonicalPath, parentPath } from "../tar/paths.ts";
 import type { Toc, TocFile } from "../toc/model.ts";
@@ -38,18 +38,29 @@ export interface BuildOptions {
   /** Whether a stargz writer made it, which adds entries of its own. */
   readonly stargz: boolean;
   readonly repaired: ReadonlyMap<TocFile, RepairedNames>;
+  /** Most nodes: one long path may tell of thousands of directories. */
+  readonly maxNodes: number;
 }
 
 /**
  * @throws {FormatError} `toc-duplicate-entry`, `path-escapes-root`, `root-not-directory`, `parent-not-directory`,
  * `hardlink-target`, `whiteout-bad-name`, `symlink-empty`, `toc-number`: with the entry's name
+ * @throws {LimitExceeded} `entries-limit`
  */
 export function buildTree(
   { files, chunks }: Pick<Toc, "files" | "chunks">,
   options: BuildOptions,
 ): LayerTree {
   const builder = new Builder(new LayerTree(files.length, chunks), options);
-  for (const file of files) builder.add(file);
+  for (const file of files) {
+    builder.add(file);
+    if (builder.tree.length <= options.maxNodes) continue;
+    throw new LimitExceeded(
+      "entries-limit",
+      `The layer has more than ${options.maxNodes} files and directories`,
+      { advice: "Raise --limit-entries if you trust the layer." },
+    );
+  }
   builder.end();
   return builder.tree;
 }

@@ -98,7 +98,11 @@ export async function openLayer(source: LayerSource, options: OpenLayerOptions =
     : await checkTarSplit(facts, subject, options.signal ?? null);
   checkNumber("uncompressed-size", "the tar", expecting.uncompressedSize?.value, tarSplit?.size ?? undefined);
   const stargz = facts.traits.ownerNames;
-  const tree = buildTree(toc, { stargz, repaired: tarSplit?.repaired ?? new Map() });
+  const tree = buildTree(toc, {
+    stargz,
+    repaired: tarSplit?.repaired ?? new Map(),
+    maxNodes: limits.entries,
+  });
   tree.finish(!stargz, facts.offset ?? source.size);
   const trusted = expecting.toc[0];
   const layerFacts: LayerFacts = {

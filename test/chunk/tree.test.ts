@@ -289,6 +289,20 @@ test("devices, FIFOs, attributes", async () => {
   expect(layer.xattrs(layer.lookup("s")!)).toBe(null);
 });
 
+test("few paths of very many directories: bounded", async () => {
+  const { blob, tocDigest } = estargz(
+    Array.from({ length: 4 }, (_, at) => ({ name: `${at}/${"a/".repeat(400)}` })),
+  );
+  const error = await errorOf(open(blob, { tocDigest }, { limits: { entries: 1000 } }));
+  expect(error).toMatchObject({ name: "LimitExceeded", code: "entries-limit" });
+  expect((await open(blob, { tocDigest }, { limits: { entries: 2000 } })).nodes).toBe(1 + 4 * 401);
+});
+
+test("symbolic links to nothing: refused", async () => {
+  const layer = zstdChunked([{ name: "a", typeflag: "2", linkname: "" }]);
+  expect((await errorOf(open(layer.blob, { tocDigest: layer.tocDigest }))).code).toBe("symlink-empty");
+});
+
 test("numbers that Linux does not have: refused", async () => {
   for (const entry of [{ name: "a", uid: 2 ** 32 }, { name: "a", typeflag: "3", devmajor: 5000 }]) {
     expect((await errorOf(layerOf([{ data: "", ...entry }], true))).code).toBe("toc-number");

@@ -12,11 +12,18 @@ for (const name of ["Deno", "process", "Buffer", "require", "setImmediate", "glo
   Reflect.deleteProperty(globalThis, name);
 }
 
-const { memorySource, streamSource, verifyLayer } = await import("../../src/mod.ts");
+const { memorySource, openLayer, streamSource, verifyLayer } = await import("../../src/mod.ts");
 const results: string[] = [];
 for (const blob of blobs) {
   results.push((await verifyLayer(memorySource(blob))).result);
   const stream = new Blob([blob]).stream() as ReadableStream<Uint8Array>;
   results.push((await verifyLayer(streamSource(stream))).result);
 }
-console.log(JSON.stringify(results));
+// The last two have a TOC.
+const contents: string[] = [];
+for (const blob of blobs.slice(-2)) {
+  const layer = await openLayer(memorySource(blob), { untrusted: true });
+  const file = layer.open(layer.lookup("d/f")!);
+  contents.push(new TextDecoder().decode(await file.read(0, file.size)));
+}
+console.log(JSON.stringify({ results, contents }));
