@@ -33,7 +33,7 @@ function addCreate(group: Command, context: CommandContext): void {
     .description(STORE_HELP.create)
     .argument(
       "<image>",
-      "oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], one layer's file, or -",
+      "oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], docker://REF, one layer's file, or -",
     )
     .argument("[store]", "directory; it is made if it is not there (default: LAYERPROOF_STORE)")
     .option("--reference <ref>", "as clients will ask: docker.io/library/x:1 (may be repeated)", gather, [])

@@ -51,7 +51,7 @@ export async function storeCreate(
   const { io } = context;
   checkApplicable([argument], raw);
   const jobs = parseJobs(raw.jobs);
-  const images = await incomingImages(argument, raw);
+  const images = await incomingImages(argument, raw, io);
   const given = await normalised(raw.reference ?? []);
   if (given.length > 0) refuseSeveral(images, argument);
   const [{ Pool }, { checkPlaceable, createImage }] = await Promise.all([
@@ -117,13 +117,18 @@ async function normalised(references: readonly string[]): Promise<readonly strin
   return [...new Set(references.map((reference) => parseDockerReference(reference).normalised))];
 }
 
-async function incomingImages(argument: string, raw: RawCreateOptions): Promise<readonly NamedImage[]> {
+async function incomingImages(
+  argument: string,
+  raw: RawCreateOptions,
+  { env, signal }: CliIo,
+): Promise<readonly NamedImage[]> {
   if (!imageKind(argument)) return [await singleLayer(argument, raw)];
   const [{ openImages }, { parsePlatform }] = await Promise.all([
     import("../oci/open-images.ts"),
     import("../oci/platform.ts"),
   ]);
-  const found = await openImages(argument, raw.platform === undefined ? null : parsePlatform(raw.platform));
+  const platform = raw.platform === undefined ? null : parsePlatform(raw.platform);
+  const found = await openImages(argument, platform, { env, signal });
   const images: NamedImage[] = [];
   for (const image of found) {
     // Half a multi-platform image is none.

@@ -34,6 +34,7 @@ Examples
   skopeo copy docker://docker.io/library/debian:12 oci:/tmp/debian:12
   layerproof store create oci:/tmp/debian:12 /var/lib/layers --reference docker.io/library/debian:12
   layerproof store create docker-archive:image.tar /var/lib/layers
+  layerproof store create docker://quay.io/fedora/fedora:41 /var/lib/layers --platform linux/amd64
   layerproof store create layer.tar.gz /var/lib/layers --digest sha256:4f2d... --config config.json
 
 As root, owners, devices, whiteouts and all attributes are set; anyone else gets what the system allows, and is told the

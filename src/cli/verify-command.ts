@@ -37,7 +37,8 @@ export function addVerifyCommand(program: Command, context: CommandContext): voi
     .description(VERIFY_HELP.purpose)
     .argument(
       "<layer...>",
-      "file, - for standard input, or an image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME]",
+      "file, - for standard input, or an image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME], " +
+        "docker://REFERENCE",
     )
     .showHelpAfterError(SHORT_USAGE);
   addExpectations(command, "What is expected of the layer (from outside; for one layer):")
@@ -85,7 +86,7 @@ async function verifyAll(layers: string[], raw: RawVerifyOptions, context: Comma
   const limits = parseLimits(raw);
   const settings = { jobs: parseJobs(raw.jobs), hash: raw.hash };
   const { expect, toc } = await gatherGiven(raw, limits.toc ?? DEFAULT_LIMITS.toc);
-  const tasks = await layerTasks(layers, expect, raw.platform);
+  const tasks = await layerTasks(layers, expect, raw.platform, io);
   const metadataOnly = raw.metadataOnly ?? false;
   const common: VerifyOptions = { limits, metadataOnly, signal: io.signal, ...(toc ? { toc } : {}) };
   let engine: Promise<Engine> | null = null;

@@ -19,7 +19,7 @@ export const EXIT_HELP = `Exit status
 export const SHORT_USAGE = `
 Usage: layerproof verify [options] <layer...>
   a layer is a file, - for standard input, or an image:
-  oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME]
+  oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME], docker://REFERENCE
   layerproof verify --help explains everything, with examples
 `;
 
@@ -55,6 +55,8 @@ Examples
   A whole image, against its own manifest and config:
     skopeo copy docker://docker.io/library/alpine:3 oci:img:alpine
     layerproof verify oci:img:alpine
+  The same without a copy, straight from the registry, with podman's and docker's logins and registries.conf:
+    layerproof verify --platform linux/amd64 docker://docker.io/library/alpine:3
   An eStargz layer whose TOC lies in another image:
     layerproof verify --toc toc-layer.tar.gz --toc-digest sha256:9c1e... layer.tar.gz
   How large is a zstd:chunked layer unpacked, proved by its TOC digest, without reading it?
@@ -69,6 +71,7 @@ ${EXIT_HELP}
 With Deno, from source
   deno run --allow-read=layer.tar.gz verify.ts layer.tar.gz
     Nothing but the layer needs to be readable: no network, no environment, no writing.
+    docker://REFERENCE needs --allow-net, and --allow-read and --allow-env for registries.conf and auth.json.
     Add the files of --descriptor, --config and --toc; for oci:DIR, --allow-read=DIR.
     Standard input needs no permission at all: deno run verify.ts - < layer.tar.gz
     To use all cores for large layers, let it read its own files too: --allow-read=layer.tar.gz,src

@@ -96,7 +96,8 @@ export function checkApplicable(
   if (raw.platform !== undefined && !layers.some((layer) => imageKind(layer))) {
     throw new UsageError(
       "option-needs-image",
-      "--platform chooses among the images of oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME]",
+      "--platform chooses among the images of oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME] or " +
+        "docker://REFERENCE",
     );
   }
   if (layers.filter((layer) => layer === "-").length > 1) {

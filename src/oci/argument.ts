@@ -5,11 +5,11 @@
  */
 
 /** Named as containers/image names its transports (containers-transports(5)). */
-export type ImageKind = "oci" | "oci-archive" | "docker-archive";
+export type ImageKind = "oci" | "oci-archive" | "docker-archive" | "docker";
 
-const KINDS: readonly ImageKind[] = ["oci", "oci-archive", "docker-archive"];
+const KINDS: readonly ImageKind[] = ["oci", "oci-archive", "docker-archive", "docker"];
 
-/** The kind of `oci:…`, `oci-archive:…` or `docker-archive:…`; null for every other argument. */
+/** The kind of `oci:…`, `oci-archive:…`, `docker-archive:…` or `docker://…`; null for every other argument. */
 export function imageKind(argument: string): ImageKind | null {
-  return KINDS.find((kind) => argument.startsWith(`${kind}:`)) ?? null;
+  return KINDS.find((kind) => argument.startsWith(kind === "docker" ? "docker://" : `${kind}:`)) ?? null;
 }

@@ -1,6 +1,6 @@
 /**
- * Images by their arguments: `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME]`, named as
- * containers/image names its transports (containers-transports(5)).
+ * Images by their arguments: `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME]`,
+ * `docker://REFERENCE`, named as containers/image names its transports (containers-transports(5)).
  *
  * @module
  */
@@ -13,12 +13,14 @@ import { imagesOfDockerArchive } from "./docker-archive.ts";
 import { imagesOfLayout } from "./layout.ts";
 import type { Platform } from "./platform.ts";
 import { type ImagePath, splitImagePath } from "./reference.ts";
+import type { NetworkOptions } from "../registry/images.ts";
 
 /**
  * The images behind an argument. Only documents are read, of archives the headers too.
  *
  * What is wrong with one image stands in its place as an `ImageFailure`.
  * @param platform null for all
+ * @param network for images of registries
  * @throws {UsageError} `image-argument`, `oci-no-directory`, `archive-no-file`, `oci-tag-unknown`,
  * `docker-archive-unknown`, `reference-invalid`, `oci-platform-unknown`
  * @throws {SourceError | FormatError | DigestMismatch | LimitExceeded | UnsupportedError} for the layout or archive as a
@@ -27,12 +29,19 @@ import { type ImagePath, splitImagePath } from "./reference.ts";
 export async function openImages(
   argument: string,
   platform: Platform | null,
+  network: NetworkOptions = {},
 ): Promise<readonly (Image | ImageFailure)[]> {
   const kind = imageKind(argument);
   if (kind === null) {
     throw new UsageError("image-argument", `Cannot use ${JSON.stringify(argument)} as an image`, {
-      advice: "Write oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME].",
+      advice:
+        "Write oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME] or docker://REFERENCE.",
     });
+  }
+  if (kind === "docker") {
+    // Only for them: nothing else needs what it loads.
+    const { registryImages } = await import("../registry/images.ts");
+    return await registryImages(argument.slice("docker://".length), platform, network);
   }
   const text = argument.slice(kind.length + 1);
   if (text === "") throw empty(kind);
@@ -41,7 +50,7 @@ export async function openImages(
   return await inArchive(kind, await openArchive(at.path), at, platform);
 }
 
-function empty(kind: ImageKind): UsageError {
+function empty(kind: Exclude<ImageKind, "docker">): UsageError {
   return kind === "oci"
     ? new UsageError("oci-no-directory", "oci: needs a directory", {
       advice: "Write oci:DIR or oci:DIR:TAG.",

@@ -352,7 +352,7 @@ describe("arguments", () => {
     "docker-archive:",
     "archive-no-file",
   ], [
-    "docker://x",
+    "containers-storage:x",
     "image-argument",
   ]])("%s", async (argument, code) => {
     expect(await failure(argument)).toMatchObject({ name: "UsageError", code });
