@@ -9,6 +9,7 @@
 import { SourceError } from "../errors.ts";
 import type { ClosableSource } from "../source/file.ts";
 import { joined } from "./body.ts";
+import { coalesced, type ReadRange } from "./coalesce.ts";
 import { firstPart, MULTIPART_OVERHEAD, multipartBoundary, parseContentRange } from "./content-range.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { RangesFail, Transient } from "./failure.ts";
@@ -43,6 +44,8 @@ class BlobSource implements ClosableSource {
   /** Where the registry redirected to the last time: asked directly until it refuses. */
   #via: URL | null = null;
   #spool: Promise<Spool> | null = null;
+  /** Neighbours that are asked for together are one request. */
+  readonly #fetch: ReadRange = coalesced((offset, length) => this.#fetchRange(offset, length));
 
   constructor(endpoint: Endpoint, { digest, size }: RegistryBlob, name: string) {
     this.name = name;
@@ -65,6 +68,10 @@ class BlobSource implements ClosableSource {
     }
     if (length === 0) return new Uint8Array(0);
     if (this.#spool) return await (await this.#spool).read(offset, length);
+    return await this.#fetch(offset, length);
+  }
+
+  async #fetchRange(offset: number, length: number): Promise<Uint8Array> {
     const { network, host } = this.#endpoint;
     // Some servers answer 400 to a range that is the whole blob.
     if (length === this.size) return await this.#all();
