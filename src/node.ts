@@ -22,3 +22,5 @@ export {
 export { recompress, type Recompressed, type RecompressOptions } from "./export/recompress.ts";
 export { directoryFiles } from "./export/directory.ts";
 export { openFile, stdinSource } from "./source/file.ts";
+export { type NetworkOptions, openImage, registryImages } from "./registry/images.ts";
+export { type Credential, parseAuthHelperInput } from "./registry/auth-file.ts";

@@ -11,6 +11,7 @@ import { openImage, registryImages } from "../../src/registry/images.ts";
 import { cli } from "../cli/support.ts";
 import { sha256 } from "../support/bytes.ts";
 import { descriptor, type LayerInput, MEDIA_TYPE } from "../support/descriptor.ts";
+import { testWith } from "../support/programs.ts";
 import { closeLater, collect } from "./support/blob.ts";
 import { FakeClock } from "./support/clock.ts";
 import { FakeRegistry, send } from "./support/registry.ts";
@@ -380,4 +381,17 @@ describe("layerproof verify docker://", () => {
       code: "reference-invalid",
     });
   });
+});
+
+testWith(["tar"], "layerproof store create docker://: takes an image without a copy on disk", async () => {
+  const registry = await start();
+  registry.putImage("a/b", "t", LAYERS);
+  const store = join(mkdtempSync(join(tmpdir(), "layerproof-store-")), "store");
+  const reference = `${registry.host}/a/b:t`;
+  const { status, stderr } = await cli(["store", "create", "--json", `docker://${reference}`, store]);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  for (const { blob } of LAYERS) {
+    const kept = readFileSync(join(store, btoa(reference), sha256(blob), "blob"));
+    expect(sha256(new Uint8Array(kept))).toBe(sha256(blob));
+  }
 });
