@@ -71,7 +71,7 @@ ${EXIT_HELP}
 With Deno, from source
   deno run --allow-read=layer.tar.gz verify.ts layer.tar.gz
     Nothing but the layer needs to be readable: no network, no environment, no writing.
-    docker://REFERENCE needs --allow-net, and --allow-read and --allow-env for registries.conf and auth.json.
+    docker://REFERENCE needs --allow-net --allow-sys, and --allow-read --allow-env for its configuration.
     Add the files of --descriptor, --config and --toc; for oci:DIR, --allow-read=DIR.
     Standard input needs no permission at all: deno run verify.ts - < layer.tar.gz
     To use all cores for large layers, let it read its own files too: --allow-read=layer.tar.gz,src

@@ -62,7 +62,7 @@ export async function readAuthFiles(env: Environment): Promise<readonly AuthFile
   const given = env("REGISTRY_AUTH_FILE");
   const home = env("HOME");
   const config = env("XDG_CONFIG_HOME") || (home === undefined ? null : join(home, ".config"));
-  const run = env("XDG_RUNTIME_DIR") || `/run/containers/${process.getuid?.() ?? 0}`;
+  const run = env("XDG_RUNTIME_DIR") || `/run/containers/${userId()}`;
   const docker = env("DOCKER_CONFIG") || (home === undefined ? null : join(home, ".docker"));
   const paths = given ? [given] : [
     env("XDG_RUNTIME_DIR") ? `${run}/containers/auth.json` : `${run}/auth.json`,
@@ -75,6 +75,15 @@ export async function readAuthFiles(env: Environment): Promise<readonly AuthFile
     if (text !== null) files.push(parseAuthFile(new TextEncoder().encode(text), path));
   }
   return files;
+}
+
+/** Deno may not be allowed to tell; then it is not root that asks. */
+function userId(): number {
+  try {
+    return process.getuid?.() ?? 0;
+  } catch {
+    return 1000;
+  }
 }
 
 /**

@@ -78,14 +78,20 @@ export class NodeTransport {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
       const secure = url.protocol === "https:";
-      const outgoing = (secure ? https : http).request({
-        method,
-        host: url.hostname.replace(/^\[|\]$/g, ""),
-        port: url.port || (secure ? 443 : 80),
-        path: url.pathname + url.search,
-        headers: { host: url.host, ...headers },
-        agent: secure ? this.#agent(tls) : this.#plain,
-      });
+      let outgoing: http.ClientRequest;
+      try {
+        outgoing = (secure ? https : http).request({
+          method,
+          host: url.hostname.replace(/^\[|\]$/g, ""),
+          port: url.port || (secure ? 443 : 80),
+          path: url.pathname + url.search,
+          headers: { host: url.host, ...headers },
+          agent: secure ? this.#agent(tls) : this.#plain,
+        });
+      } catch (cause) {
+        // Deno without permission; a certificate or key that is none.
+        return reject(unreachable(url, cause));
+      }
       const failed = (error: unknown): void => {
         stopTimer();
         signal.removeEventListener("abort", abort);
@@ -204,7 +210,7 @@ function unreachable(url: URL, cause: unknown): SourceError {
   if ((cause as Error).name === "NotCapable") {
     return new SourceError("registry-no-permission", `Deno was not allowed to reach ${url.host}`, {
       ...details,
-      advice: `Add --allow-net behind "deno run".`,
+      advice: `Add --allow-net and --allow-sys behind "deno run".`,
     });
   }
   const advice = "Check the name, the network and the registry.";
