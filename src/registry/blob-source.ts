@@ -71,10 +71,15 @@ class BlobSource implements ClosableSource {
     return await this.#fetch(offset, length);
   }
 
-  async #fetchRange(offset: number, length: number): Promise<Uint8Array> {
-    const { network, host } = this.#endpoint;
+  #fetchRange(offset: number, length: number): Promise<Uint8Array> {
     // Some servers answer 400 to a range that is the whole blob.
-    if (length === this.size) return await this.#all();
+    if (length === this.size) return this.#all();
+    const { network, host } = this.#endpoint;
+    return network.afterFirstRange(host, () => this.#askRange(offset, length));
+  }
+
+  async #askRange(offset: number, length: number): Promise<Uint8Array> {
+    const { network, host } = this.#endpoint;
     if (network.lacksRanges(host)) return await (await this.#whole(null)).read(offset, length);
     try {
       const found = await network.attempts().run(() =>

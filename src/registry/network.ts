@@ -41,6 +41,7 @@ export class Network {
   readonly #gates = new Map<string, Gate>();
   readonly #tls = new Map<string, Promise<TlsSettings>>();
   readonly #withoutRanges = new Set<string>();
+  readonly #firstRanges = new Map<string, Promise<unknown>>();
 
   constructor(options: NetworkOptions = {}) {
     const { env = processEnv, signal = new AbortController().signal, clock = SYSTEM_CLOCK } = options;
@@ -87,6 +88,18 @@ export class Network {
     let gate = this.#gates.get(host);
     if (!gate) this.#gates.set(host, gate = new Gate(this.#perHost));
     return gate;
+  }
+
+  /** Reads a range; the first of a host alone, so that not many learn at once that it gives none. */
+  async afterFirstRange<T>(host: string, read: () => Promise<T>): Promise<T> {
+    const first = this.#firstRanges.get(host);
+    if (first) {
+      await first;
+      return await read();
+    }
+    const reading = read();
+    this.#firstRanges.set(host, reading.catch(() => {}));
+    return await reading;
   }
 
   /** Whether this host answered a range with something else. */

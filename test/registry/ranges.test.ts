@@ -183,7 +183,7 @@ describe.each(Object.entries(FAULTY))("a registry that %s", (_name, fault) => {
   });
 });
 
-test("many first readers of a registry without ranges download the blob once in full", async () => {
+test("many first readers of a registry without ranges download the blob once", async () => {
   const { open, bytes, registry } = await blobSetting({ size: 1_000_000 });
   registry.fault = FAULTY["ignores Range"]!;
   const source = open();
@@ -191,7 +191,8 @@ test("many first readers of a registry without ranges download the blob once in 
   const offsets = Array.from({ length: 8 }, (_, i) => i * 100_000);
   const read = await Promise.all(offsets.map((offset) => source.read!(offset, 300)));
   expect(read).toEqual(offsets.map((offset) => bytes.slice(offset, offset + 300)));
-  expect(registry.log.filter(({ headers }) => headers.range === undefined)).toEqual([]);
+  // The first of them learns it for all, and its answer is the download.
+  expect(registry.log.length).toBe(1);
 });
 
 test("a registry whose blob does not come whole either is not remembered as one without ranges", async () => {
