@@ -7,6 +7,7 @@
 import type { CodecTools } from "../codec/open.ts";
 import { LayerproofError } from "../errors.ts";
 import { readExactly, type SeekableSource } from "../source/tail.ts";
+import { Budget } from "./budget.ts";
 import type { Unit } from "./chunk-table.ts";
 import { stretchDecoder } from "./decode.ts";
 
@@ -25,6 +26,8 @@ export const TOO_SHORT = Symbol("too short");
 const MAX_RANGE = 8 * 2 ** 20;
 /** Bytes between two units that are read rather than left out: another request costs more. */
 const GAP = 16 * 2 ** 10;
+/** Bytes of what is fetched and decoded at a time, for all readers together. */
+const AT_ONCE = 64 * 2 ** 20;
 /** Bytes of decoded units that are kept for the other chunks in them. */
 const KEPT = 32 * 2 ** 20;
 
@@ -32,6 +35,7 @@ export class UnitReader {
   readonly #source: SeekableSource;
   readonly #tools: CodecTools;
   readonly #zstdWindow: number;
+  readonly #budget = new Budget(AT_ONCE);
   /** By offset in the blob. */
   readonly #pending = new Map<number, Promise<DecodedUnit>>();
   /** Units with several chunks, from the longest unused to the last used. */
@@ -62,8 +66,11 @@ export class UnitReader {
       next = first + 1;
       while (next < wanted.length && follows(wanted[first]!, wanted[next - 1]!, wanted[next]!)) next++;
       const run = wanted.slice(first, next);
-      const fetched = this.#fetch(run);
-      for (const unit of run) results.set(unit.offset, this.#start(unit, fetched));
+      const cost = run.reduce((sum, { extent }) => sum + extent, lengthOf(run));
+      const fetched = this.#budget.take(cost).then(() => this.#fetch(run));
+      const decoded = run.map((unit) => this.#start(unit, fetched));
+      run.forEach((unit, index) => results.set(unit.offset, decoded[index]!));
+      void Promise.allSettled(decoded).then(() => this.#budget.give(cost));
     }
     return results;
   }
@@ -112,9 +119,7 @@ export class UnitReader {
 
   async #fetch(run: readonly Unit[]): Promise<Fetched> {
     const at = run[0]!.offset;
-    const last = run.at(-1)!;
-    const end = Math.min(last.end, last.offset + probably(last));
-    return { at, bytes: await readExactly(this.#source, at, end - at) };
+    return { at, bytes: await readExactly(this.#source, at, lengthOf(run)) };
   }
 
   /** @param bytes of the blob from the unit's beginning on; perhaps not up to its end */
@@ -162,6 +167,12 @@ interface Fetched {
 
 /** Stands for a promise that is made in the same call. */
 const WANTED: Promise<DecodedUnit> = new Promise(() => {});
+
+/** Bytes of the blob that are read for units that follow each other. */
+function lengthOf(run: readonly Unit[]): number {
+  const last = run.at(-1)!;
+  return Math.min(last.end, last.offset + probably(last)) - run[0]!.offset;
+}
 
 function follows(first: Unit, { end }: Unit, next: Unit): boolean {
   return next.offset >= end && next.offset - end <= GAP && next.end - first.offset <= MAX_RANGE;

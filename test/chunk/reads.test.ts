@@ -165,6 +165,32 @@ describe("many readers", () => {
     expect(sha256(content[1]!)).toBe(sha256(big.subarray(100, 7100)));
   });
 
+  test("who want much at once wait for each other, and all get it", async () => {
+    const data = (seed: number) => concat(new Uint8Array(6_000_000).fill(seed), randomBytes(2_000_000, seed));
+    const items = Array.from({ length: 12 }, (_, at) => ({ name: `f${at}`, data: data(at + 1) }));
+    const layer = estargz(items, { chunkSize: 2 ** 30 });
+    const source = watched(layer.blob, true).source;
+    let [now, most] = [0, 0];
+    const counting = {
+      ...source,
+      async read(offset: number, length: number) {
+        most = Math.max(most, now += length);
+        try {
+          return await source.read!(offset, length);
+        } finally {
+          now -= length;
+        }
+      },
+    };
+    const opened = await open(counting, by(layer), { cache: nothing });
+    most = 0;
+    // Each takes 8 MB decoded and 2 MB of the blob; 64 MiB are for all.
+    const digests = await Promise.all(items.map(({ name }) => contentOf(opened, opened.lookup(name)!)));
+    expect(digests).toEqual(items.map((item) => sha256(item.data)));
+    expect(most).toBeGreaterThan(4_000_000);
+    expect(most).toBeLessThanOrEqual(6 * 2_050_000);
+  });
+
   test("any ranges of any files at once, with a cache that is too small", async () => {
     const expected = new Map(
       MANY.flatMap(({ name, data }) => data instanceof Uint8Array ? [[name as string, data]] : []),
