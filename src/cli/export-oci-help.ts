@@ -12,7 +12,7 @@ diffID, compressed, read back and verified; the manifest is then a new one, conf
 
   rest: `
 Examples
-  layerproof export oci docker.io/library/debian:12 /var/lib/layers -o /tmp/debian
-  skopeo copy oci:/tmp/debian docker://registry.example/debian:12
+  layerproof export oci docker.io/library/debian:12 /var/lib/layers -o debian
+  skopeo copy oci:debian docker://registry.example/debian:12
 `,
 } as const;

@@ -31,8 +31,8 @@ Layouts
   keys       STORE/base64(reference=REF)/base64(layerdigest=DIGEST), in every order
 
 Examples
-  skopeo copy docker://docker.io/library/debian:12 oci:/tmp/debian:12
-  layerproof store create oci:/tmp/debian:12 /var/lib/layers --reference docker.io/library/debian:12
+  skopeo copy docker://docker.io/library/debian:12 oci:debian:12
+  layerproof store create oci:debian:12 /var/lib/layers --reference docker.io/library/debian:12
   layerproof store create docker-archive:image.tar /var/lib/layers
   layerproof store create docker://quay.io/fedora/fedora:41 /var/lib/layers --platform linux/amd64
   layerproof store create layer.tar.gz /var/lib/layers --digest sha256:4f2d... --config config.json
