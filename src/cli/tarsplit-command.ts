@@ -4,7 +4,7 @@
  * @module
  */
 import { type Command, Option } from "commander";
-import { compressionByName } from "./compressed-output.ts";
+import { compressionByName } from "../output/compressed.ts";
 import type { CommandContext } from "./context.ts";
 import { addTarSplitAssemble } from "./tarsplit-assemble.ts";
 import { TARSPLIT_HELP } from "./tarsplit-help.ts";

@@ -20,8 +20,6 @@ import { UsageError } from "../errors.ts";
 /** How the path of a layer is made of reference and digest. */
 export type StoreLayout = "reference" | "digest" | "keys";
 
-export const STORE_LAYOUTS: readonly StoreLayout[] = ["reference", "digest", "keys"];
-
 /** Holds all that is not asked for by clients; no base64 and no digest begins with a dot. */
 export const POOL = ".layerproof";
 

@@ -1,6 +1,0 @@
-/**
- * Moved: see `src/output/compressed.ts`.
- *
- * @module
- */
-export * from "../output/compressed.ts";
